@@ -1,0 +1,1 @@
+"""Moves model weights through OCI registries as fast as machine and network allow."""

@@ -1,0 +1,10 @@
+//! Moves, hashes, packs and places bytes; knows neither Python nor the network.
+//!
+//! Every module here can be tested, fuzzed and benched without an interpreter.
+
+pub mod digest;
+pub mod error;
+pub mod meter;
+
+pub use error::{Error, Result};
+pub use meter::Meter;

@@ -1,0 +1,14 @@
+//! `kitfast._core`: converts arguments, releases the GIL, maps errors; holds no logic.
+
+mod errors;
+mod meter;
+
+use pyo3::prelude::*;
+
+/// The compiled core of kitfast.
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<meter::Meter>()?;
+    Ok(())
+}

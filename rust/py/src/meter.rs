@@ -1,0 +1,52 @@
+//! The meter, as Python sees it.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+
+/// Bytes done and total of a running call, and the flag that cancels it.
+#[pyclass(frozen, module = "kitfast._core")]
+#[derive(Default)]
+pub struct Meter(pub Arc<kitfast_core::Meter>);
+
+#[pymethods]
+impl Meter {
+    #[new]
+    #[pyo3(signature = (total = 0))]
+    fn new(total: u64) -> Self {
+        Self(Arc::new(kitfast_core::Meter::new(total)))
+    }
+
+    #[getter]
+    fn done(&self) -> u64 {
+        self.0.done()
+    }
+
+    #[getter]
+    fn total(&self) -> u64 {
+        self.0.total()
+    }
+
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    fn add(&self, bytes: u64) {
+        self.0.add(bytes);
+    }
+
+    fn expect(&self, bytes: u64) {
+        self.0.expect(bytes);
+    }
+
+    fn cancel(&self) {
+        self.0.cancel();
+    }
+}
+
+/// The meter a call was given, or a fresh one nobody watches.
+#[allow(dead_code)] // used by the modules that follow
+pub fn or_new(meter: Option<&Bound<'_, Meter>>) -> Arc<kitfast_core::Meter> {
+    meter.map_or_else(Arc::default, |meter| meter.get().0.clone())
+}
