@@ -5,6 +5,7 @@
 pub mod digest;
 pub mod error;
 pub mod meter;
+pub mod store;
 
 pub use error::{Error, Result};
 pub use meter::Meter;
