@@ -1,4 +1,4 @@
-//! One enum for all that can go wrong; each variant is exactly one Python exception.
+//! One enum for all that can go wrong; each variant is one Python exception.
 
 use std::fmt;
 use std::io;

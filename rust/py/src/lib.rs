@@ -1,4 +1,4 @@
-//! `kitfast._core`: converts arguments, releases the GIL, maps errors; holds no logic.
+//! `kitfast._core`: converts arguments, releases the GIL, maps errors; no logic.
 
 mod errors;
 mod meter;
