@@ -1,0 +1,162 @@
+"""Every setting and environment variable: the home folder and the network.
+
+The only module that looks at the environment for kitfast's own settings. A value
+given in code or as a flag always wins over a variable, and a variable over the
+default. An empty variable counts as unset.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from kitfast.errors import InvalidArgument
+
+HOME = "KITFAST_HOME"
+PROGRESS = "KITFAST_PROGRESS"
+LOG_LEVEL = "KITFAST_LOG_LEVEL"
+
+# One field of Network, the variables that set it, in the order they are asked.
+# The KITOPS_ names are kit's own: whoever has them set for kit need not repeat them.
+NETWORK: Mapping[str, tuple[str, ...]] = {
+    "plain_http": ("KITFAST_PLAIN_HTTP",),
+    "tls_verify": ("KITFAST_TLS_VERIFY",),
+    "tls_cert": ("KITFAST_TLS_CERT",),
+    "cert": ("KITFAST_CERT", "KITOPS_CLIENT_CERT"),
+    "key": ("KITFAST_KEY", "KITOPS_CLIENT_KEY"),
+    "proxy": ("KITFAST_PROXY",),
+    "concurrency": ("KITFAST_CONCURRENCY",),
+    "connections": ("KITFAST_CONNECTIONS",),
+    "part_size": ("KITFAST_PART_SIZE",),
+}
+
+# Smaller parts than this spend more time on requests than on bytes.
+SMALLEST_PART = 64 * 1024
+
+_TRUE = frozenset({"1", "t", "true", "yes", "on"})
+_FALSE = frozenset({"0", "f", "false", "no", "off"})
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+@dataclass(frozen=True)
+class Network:
+    """How registries are reached; every field has a flag and a variable of its name.
+
+    Fields:
+        plain_http: speak HTTP instead of HTTPS.
+        tls_verify: check certificates.
+        tls_cert: files of further authorities to trust, PEM.
+        cert, key: the client certificate and its key, PEM; `key` may be inside `cert`.
+        proxy: the proxy's URL, instead of the one the environment names.
+        concurrency: blobs in flight at once.
+        connections: connections at once, all blobs together.
+        part_size: bytes a ranged request asks for; None lets the transfer choose.
+
+    Raises:
+        InvalidArgument: a count below 1, a part too small, or a key without certificate.
+    """
+
+    plain_http: bool = False
+    tls_verify: bool = True
+    tls_cert: tuple[str, ...] = ()
+    cert: str | None = None
+    key: str | None = None
+    proxy: str | None = None
+    concurrency: int = 5
+    connections: int = 8
+    part_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "connections"):
+            if getattr(self, name) < 1:
+                raise InvalidArgument(f"{name} is {getattr(self, name)}: must be at least 1")
+        if self.part_size is not None and self.part_size < SMALLEST_PART:
+            raise InvalidArgument(
+                f"part size is {self.part_size} bytes: must be at least {SMALLEST_PART}"
+            )
+        if self.key and not self.cert:
+            raise InvalidArgument("a client key needs its certificate", hint="add --cert PATH")
+
+
+def network(environ: Mapping[str, str] | None = None, **given: Any) -> Network:
+    """The network settings: what is `given` and not None, else the environment's, else defaults.
+
+    Raises:
+        InvalidArgument: an unknown field, or a value that cannot be read, by its name.
+    """
+    environ = os.environ if environ is None else environ
+    known = {field.name for field in fields(Network)}
+    if unknown := sorted(set(given) - known):
+        raise InvalidArgument(f"no such network setting: {', '.join(unknown)}")
+    chosen = {name: value for name, value in given.items() if value is not None}
+    # What is given hides its variable, even one that cannot be read.
+    return Network(**_from_environment(environ, known - set(chosen)), **chosen)
+
+
+def home(given: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of the store: `given`, else KITFAST_HOME, else the user's data folder.
+
+    KITOPS_HOME is not read: kit's home holds kit's own formats, and sharing a folder
+    would invite each tool to tidy away what the other keeps there.
+    """
+    if given is not None:
+        return Path(given).expanduser().absolute()
+    if named := os.environ.get(HOME):
+        return Path(named).expanduser().absolute()
+    data = os.environ.get("XDG_DATA_HOME", "")
+    # The XDG specification (0.8): a relative path is invalid and to be ignored.
+    base = Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share"
+    return base / "kitfast"
+
+
+def boolean(text: str, name: str) -> bool:
+    """Reads yes or no as people and Go programs write them; `name` is for the error.
+
+    Raises:
+        InvalidArgument: it is neither.
+    """
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise InvalidArgument(f"{name} is {text!r}: must be true or false")
+
+
+def byte_count(text: str, name: str) -> int:
+    """Reads a number of bytes, with k, M or G (also KiB, MB, …) for powers of 1024.
+
+    Raises:
+        InvalidArgument: it is no such number.
+    """
+    match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", text.strip().lower(), re.ASCII)
+    if match is None:
+        raise InvalidArgument(f"{name} is {text!r}: must be bytes, such as 8388608 or 8MiB")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _from_environment(environ: Mapping[str, str], wanted: set[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for field in sorted(wanted):
+        variable = next((name for name in NETWORK[field] if environ.get(name)), None)
+        if variable is not None:
+            found[field] = _value(field, environ[variable], variable)
+    return found
+
+
+def _value(field: str, text: str, variable: str) -> Any:
+    if field in ("plain_http", "tls_verify"):
+        return boolean(text, variable)
+    if field == "part_size":
+        return byte_count(text, variable)
+    if field == "tls_cert":
+        return tuple(part for part in text.split(os.pathsep) if part)
+    if field in ("concurrency", "connections"):
+        if not text.strip().isascii() or not text.strip().isdigit():
+            raise InvalidArgument(f"{variable} is {text!r}: must be a whole number")
+        return int(text)
+    return text
