@@ -6,6 +6,7 @@ pub mod digest;
 pub mod error;
 pub mod meter;
 pub mod store;
+pub mod tar;
 
 pub use error::{Error, Result};
 pub use meter::Meter;
