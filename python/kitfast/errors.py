@@ -82,6 +82,12 @@ class InvalidArgument(KitfastError, ValueError):
     """An argument outside its contract."""
 
 
+class InternalError(KitfastError, RuntimeError):
+    """A fault of kitfast itself."""
+
+    default_hint = "please report this, with what you ran and the whole message"
+
+
 # Raised by Python.
 
 

@@ -67,6 +67,11 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A fault of kitfast itself: a panic, or a promise between its parts that was broken.
+    Internal {
+        /// What went wrong.
+        why: String,
+    },
 }
 
 impl Error {
@@ -91,6 +96,11 @@ impl Error {
     pub fn invalid(why: impl Into<String>) -> Self {
         Self::Invalid { why: why.into() }
     }
+
+    /// Builds [`Error::Internal`].
+    pub fn internal(why: impl Into<String>) -> Self {
+        Self::Internal { why: why.into() }
+    }
 }
 
 impl fmt::Display for Error {
@@ -109,7 +119,7 @@ impl fmt::Display for Error {
             Self::Exists { path } => write!(f, "{}: already exists", path.display()),
             Self::Changed { path } => write!(f, "{}: changed while it was read", path.display()),
             Self::Cancelled => f.write_str("cancelled"),
-            Self::Invalid { why } => f.write_str(why),
+            Self::Invalid { why } | Self::Internal { why } => f.write_str(why),
         }
     }
 }

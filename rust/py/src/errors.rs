@@ -5,7 +5,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 /// Turns a core error into the exception of `kitfast.errors` that stands for it.
-#[allow(dead_code)] // used by the modules that follow
 pub fn raise(error: Error) -> PyErr {
     Python::attach(|py| build(py, error).unwrap_or_else(|failure| failure))
 }
@@ -55,6 +54,7 @@ fn build(py: Python<'_>, error: Error) -> PyResult<PyErr> {
         }
         Error::Cancelled => "Cancelled",
         Error::Invalid { .. } => "InvalidArgument",
+        Error::Internal { .. } => "InternalError",
     };
     let class = py.import("kitfast.errors")?.getattr(name)?;
     Ok(PyErr::from_value(class.call((message,), Some(&fields))?))
