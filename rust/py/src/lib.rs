@@ -1,5 +1,6 @@
 //! `kitfast._core`: converts arguments, releases the GIL, maps errors; no logic.
 
+mod digest;
 mod errors;
 mod meter;
 
@@ -10,5 +11,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<meter::Meter>()?;
+    module.add_function(wrap_pyfunction!(digest::sha256_file, module)?)?;
+    module.add_function(wrap_pyfunction!(digest::blake3_file, module)?)?;
     Ok(())
 }

@@ -46,7 +46,6 @@ impl Meter {
 }
 
 /// The meter a call was given, or a fresh one nobody watches.
-#[allow(dead_code)] // used by the modules that follow
 pub fn or_new(meter: Option<&Bound<'_, Meter>>) -> Arc<kitfast_core::Meter> {
     meter.map_or_else(Arc::default, |meter| meter.get().0.clone())
 }

@@ -1,4 +1,7 @@
 //! Digests: SHA-256 names blobs, BLAKE3 names contents.
 
 pub mod feed;
+pub mod file;
+pub mod hex;
+pub mod pool;
 pub mod sha256;

@@ -1,0 +1,41 @@
+//! Digests of files, for Python.
+
+use std::path::PathBuf;
+
+use kitfast_core::digest::{file, hex};
+use pyo3::prelude::*;
+
+use crate::errors::raise;
+use crate::meter::{self, Meter};
+
+/// The SHA-256 of a file, or of `length` bytes of it from `start`, as `sha256:<hex>`.
+#[pyfunction]
+#[pyo3(signature = (path, meter = None, start = 0, length = None))]
+pub fn sha256_file(
+    py: Python<'_>,
+    path: PathBuf,
+    meter: Option<&Bound<'_, Meter>>,
+    start: u64,
+    length: Option<u64>,
+) -> PyResult<String> {
+    let meter = meter::or_new(meter);
+    py.detach(|| file::sha256(&path, start, length, &meter))
+        .map(|digest| hex::sha256(&digest))
+        .map_err(raise)
+}
+
+/// The BLAKE3 of a file, or of `length` bytes of it from `start`, as `blake3:<hex>`.
+#[pyfunction]
+#[pyo3(signature = (path, meter = None, start = 0, length = None))]
+pub fn blake3_file(
+    py: Python<'_>,
+    path: PathBuf,
+    meter: Option<&Bound<'_, Meter>>,
+    start: u64,
+    length: Option<u64>,
+) -> PyResult<String> {
+    let meter = meter::or_new(meter);
+    py.detach(|| file::blake3(&path, start, length, &meter))
+        .map(|digest| hex::blake3(&digest))
+        .map_err(raise)
+}
