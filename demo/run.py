@@ -1,4 +1,4 @@
-"""Moves a real model through a registry and shows what each step took: `make demo`."""
+"""Moves a real model through a registry and shows what each step took."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-//! Contents: a file's bytes, once, under their BLAKE3, whatever layers they came in.
+//! Contents: a file's bytes, once, named by BLAKE3, whatever layers they came in.
 
 use std::fs::{File, FileTimes, Metadata, Permissions};
 use std::io;

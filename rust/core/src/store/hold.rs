@@ -1,4 +1,4 @@
-//! A process-wide hold on the store, so that a prune never removes what is being built.
+//! A process-wide hold on the store: a prune never removes what is being built.
 
 use std::fs::{File, OpenOptions};
 use std::path::Path;

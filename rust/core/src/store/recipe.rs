@@ -1,4 +1,4 @@
-//! Recipes: a blob as inline bytes and extents of contents, opened without loading it.
+//! Recipes: a blob as inline bytes and extents of contents, opened, not loaded.
 //!
 //! A file `HOME/recipes/sha256/<hex>`, all numbers little endian:
 //! `"KFR1"` ‖ inline bytes ‖ index of 64-byte entries ‖ footer of 88 bytes.

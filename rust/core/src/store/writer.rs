@@ -1,4 +1,4 @@
-//! Writes a recipe front to back into a temporary file, and publishes it by renaming.
+//! Writes a recipe front to back into a temporary file; a rename publishes it.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

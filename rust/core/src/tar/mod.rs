@@ -1,3 +1,3 @@
-//! Tar: the header bytes Go's `archive/tar` writes, and a hostile-proof reader of any tar.
+//! Tar: header bytes as Go's `archive/tar` writes, and a reader that trusts none.
 
 pub mod encode;
