@@ -1,0 +1,1 @@
+"""The vocabulary of OCI artifacts as plain values: no files, no sockets."""
