@@ -1,1 +1,1 @@
-"""The Kitfile as a value: read from YAML or JSON, checked, matched with layers, written."""
+"""The Kitfile as a value: read, checked, matched with layers and written."""

@@ -1,4 +1,4 @@
-"""The Kitfile as JSON: the config blob of a ModelKit, byte for byte as kit writes it."""
+"""The Kitfile as JSON: a config blob, byte for byte as kit writes it."""
 
 from __future__ import annotations
 

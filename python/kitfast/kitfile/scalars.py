@@ -1,4 +1,4 @@
-"""What a plain YAML word means to kit: go-yaml v3's rules, which no YAML version states.
+"""What a plain YAML word means to kit: the rules of go-yaml v3.
 
 `yes` is text, `0777` is octal, a date is a time, and a number too large for 64 bits is a
 float: a config's bytes depend on each of these.
