@@ -106,10 +106,16 @@ class UnsupportedArtifact(KitfastError, ValueError):
 
 
 class RegistryError(KitfastError):
-    """A registry refused a request; `status` is the HTTP status, `code` the OCI error code."""
+    """A registry refused a request; `status` is the HTTP status, `code` the OCI error code.
+
+    `transient` says whether the same request may succeed later, `retry_after` after how
+    many seconds at least, when the registry said so.
+    """
 
     status: int | None = None
     code: str | None = None
+    transient: bool = False
+    retry_after: float | None = None
 
 
 class AuthenticationFailed(RegistryError, PermissionError):
@@ -124,6 +130,8 @@ class NotInRegistry(RegistryError, NotFound):
 
 class ConnectionFailed(KitfastError, ConnectionError):
     """A host could not be reached, or the connection broke and retries did not help."""
+
+    transient: bool = True
 
 
 class ProtocolError(RegistryError):

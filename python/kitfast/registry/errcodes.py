@@ -1,0 +1,153 @@
+"""Turns what a registry answers into one exception: where, what, what to do.
+
+Error bodies follow the distribution specification 1.1, "Error Codes"; they come
+from anybody, so they are read as text of bounded length without control bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from ..errors import AuthenticationFailed, NotInRegistry, RegistryError
+from .retry import TRANSIENT_STATUSES, retry_after
+
+BODY_LIMIT = 16 * 1024
+TEXT_LIMIT = 300
+MAX_ERRORS = 3
+
+AGAIN_LATER = "try again later; what has been moved so far is kept"
+
+HINTS = {
+    "DENIED": "the account has no right to do this; ask the repository's owner",
+    "DIGEST_INVALID": "the data was damaged on its way; try again",
+    "MANIFEST_BLOB_UNKNOWN": "the registry lost a blob of this kit; push it again",
+    "MANIFEST_INVALID": "the registry does not take this kind of artifact",
+    "MANIFEST_UNKNOWN": "check the tag or digest with `kitfast list HOST/REPOSITORY`",
+    "NAME_INVALID": "check the repository's name",
+    "NAME_UNKNOWN": "check the name; a private repository also asks for `kitfast login`",
+    "TOOMANYREQUESTS": "wait, log in for a larger quota, or lower --concurrency",
+    "UNSUPPORTED": "the registry does not offer this; its owner can say whether it could",
+}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked of which host, in the words an error uses.
+
+    Attributes:
+        host: The registry as the user named it.
+        what: What is done, as in "read the manifest v1".
+        repository: The repository it is done in, if any.
+    """
+
+    host: str
+    what: str
+    repository: str | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.host}/{self.repository}" if self.repository else self.host
+        return f"{place}: cannot {self.what}"
+
+
+def clean(text: str, limit: int = TEXT_LIMIT) -> str:
+    """Returns `text` on one line, without control characters, no longer than `limit`."""
+    shown = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def error_for(
+    status: int, headers: Mapping[str, str], body: bytes, ask: Ask, *, plain_http: bool = False
+) -> RegistryError:
+    """Makes the exception for an answer that is not the one asked for.
+
+    Args:
+        status: HTTP status of the answer.
+        headers: Its headers; `Retry-After` is taken from them.
+        body: The start of its body.
+        ask: What was asked.
+        plain_http: Whether plain HTTP was spoken, for the hint.
+
+    Returns:
+        The exception to raise; `status`, `code`, `transient`, `retry_after` say more.
+    """
+    code, said = _parse(body)
+    kind = _class(status, code)
+    reason = said or _words(status, body)
+    return kind(
+        f"{ask}: {reason} (HTTP {status})",
+        hint=_hint(status, code, body, plain_http),
+        status=status,
+        code=code,
+        host=ask.host,
+        repository=ask.repository,
+        transient=status in TRANSIENT_STATUSES,
+        retry_after=retry_after(headers.get("Retry-After")),
+    )
+
+
+def _class(status: int, code: str | None) -> type[RegistryError]:
+    if status in (401, 403, 407) or code in ("UNAUTHORIZED", "DENIED"):
+        return AuthenticationFailed
+    if status in (404, 410):
+        return NotInRegistry
+    return RegistryError
+
+
+def _hint(status: int, code: str | None, body: bytes, plain_http: bool) -> str | None:
+    if plain_http and status == 400 and b"HTTPS" in body[:BODY_LIMIT]:
+        return "the registry speaks HTTPS: leave out --plain-http"
+    if code in HINTS:
+        return HINTS[code]
+    if status == 403:
+        return HINTS["DENIED"]
+    if status == 404:
+        return "check the name; is this the address of an OCI registry?"
+    if status == 405:
+        return HINTS["UNSUPPORTED"]
+    if status == 407:
+        return "the proxy wants credentials: http://USER:PASSWORD@HOST:PORT"
+    if status == 413:
+        return "a limit in the registry, or in the proxy before it, must be raised by its owner"
+    if status == 429:
+        return HINTS["TOOMANYREQUESTS"]
+    if status == 507:
+        return "the registry's disk is full"
+    return AGAIN_LATER if status >= 500 else None
+
+
+def _parse(body: bytes) -> tuple[str | None, str | None]:
+    """Reads an OCI error body: the first code, and what all of them say."""
+    try:
+        document: Any = json.loads(body[:BODY_LIMIT])
+    except (ValueError, RecursionError):
+        return None, None
+    errors = document.get("errors") if isinstance(document, dict) else None
+    if not isinstance(errors, list):
+        return None, None
+    entries = [entry for entry in errors if isinstance(entry, dict)][:MAX_ERRORS]
+    said = [text for text in map(_say, entries) if text]
+    code = entries[0].get("code") if entries else None
+    return (clean(code, 64) if isinstance(code, str) else None), "; ".join(said) or None
+
+
+def _say(entry: dict[str, Any]) -> str:
+    for key in ("message", "code"):
+        value = entry.get(key)
+        if isinstance(value, str) and value.strip():
+            return clean(value)
+    return ""
+
+
+def _words(status: int, body: bytes) -> str:
+    """What a bare status means, with the body when it is a short plain text."""
+    try:
+        words = HTTPStatus(status).phrase
+    except ValueError:
+        words = "an unknown status"
+    text = clean(body[:BODY_LIMIT].decode("utf-8", "replace"), 120)
+    plain = text and not text.startswith(("<", "{", "[")) and len(body) <= TEXT_LIMIT
+    return f"{words}: {text}" if plain and text.lower() != words.lower() else words
