@@ -1,4 +1,4 @@
-"""Speaks the distribution API 1.1 with one registry: manifests, tags and blobs."""
+"""Speaks the distribution API 1.1 with one registry: manifests, tags, blobs, uploads."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""The verbs: what can be done with a kit, one module each."""

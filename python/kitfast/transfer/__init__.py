@@ -1,0 +1,1 @@
+"""Moves blobs between a registry and the local disk, in parallel and resumably."""

@@ -1,0 +1,271 @@
+"""Downloads one blob into a landing over several connections, in order.
+
+The first part is the probe: until it is answered nothing else is asked for. An
+answer of 206 opens the other connections; an answer of 200 carries the whole
+blob, which then comes in this one stream. What breaks or stalls is asked for
+again from where it stopped. The landing decides what is missing, so a download
+that was interrupted is resumed by calling `download` again with the same landing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from statistics import median
+from time import monotonic
+from typing import Any
+
+from kitfast.transfer.ends import Arrival, BlobSource, Named
+from kitfast.transfer.fetch import Fetch, Placer
+from kitfast.transfer.limits import Limits
+from kitfast.transfer.plan import Part, Plan
+from kitfast.transfer.trouble import Trouble
+
+# How often the byte budget is looked at while it is used up: the hash frees
+# 35 MB in this time, about one part.
+BUDGET_SECONDS = 0.02
+
+
+async def download(
+    registry: BlobSource,
+    repository: str,
+    blob: Named,
+    landing: Arrival,
+    *,
+    limits: Limits,
+    on_bytes: Callable[[int], None] | None = None,
+) -> None:
+    """Fetches what `landing` misses; returns when all bytes are down, not yet verified.
+
+    Whoever calls this closes the landing: with `finish()` when it returns, which
+    verifies and commits, or with `keep()` when it raises, so that it can be resumed.
+
+    Args:
+        registry: where the blob is.
+        repository: the repository it is in.
+        blob: its digest and size.
+        landing: where the bytes go.
+        limits: the budget it shares with other transfers.
+        on_bytes: called with the number of new bytes each time some have landed.
+
+    Raises:
+        NotInRegistry, AuthenticationFailed: the registry does not give the blob.
+        ConnectionFailed, RegistryError: retries did not help; resumable.
+        ProtocolError: the registry answered with something else than was asked for.
+        NoSpace, FileError: from the landing.
+    """
+    async with limits.downloads:
+        await _Download(registry, repository, blob, landing, limits, on_bytes).run()
+
+
+class _Download:
+    """One blob on its way: its plan, the requests in flight, and who watches them."""
+
+    def __init__(
+        self,
+        registry: BlobSource,
+        repository: str,
+        blob: Named,
+        landing: Arrival,
+        limits: Limits,
+        on_bytes: Callable[[int], None] | None,
+    ) -> None:
+        self._registry, self._repository, self._blob = registry, repository, blob
+        self._landing, self._limits, self._on_bytes = landing, limits, on_bytes
+        self._placer = Placer(landing)
+        self._plan = Plan(landing.missing(), fixed=limits.part_size)
+        self._flying: set[Fetch] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._durations: list[float] = []
+        self._ranges_work = False
+        self._one_stream = not limits.has_ranges(registry.host)
+        self._hashed_before = landing.hashed
+        self._counted = landing.received
+        self._got = 0
+        self._troubled = 0
+
+    async def run(self) -> None:
+        """Runs until nothing is missing; ends every task it started, whatever happens."""
+        if not self._plan:
+            return
+        self._start(self._stream_all() if self._one_stream else self._work())
+        watch = asyncio.create_task(self._watch())
+        try:
+            while self._tasks:
+                done, _ = await asyncio.wait(
+                    self._tasks | {watch}, return_when=asyncio.FIRST_COMPLETED
+                )
+                self._tasks -= done
+                _raise_first(done)
+        finally:
+            await _end(self._tasks | {watch})
+            self._limits.report_lag(self, 0)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.create_task(work))
+
+    async def _work(self) -> None:
+        """Fetches the next part, having sent for whoever fetches the one after it.
+
+        One task of a blob waits for a connection at any time, so that the blobs
+        take turns.
+        """
+        await self._room()
+        async with self._limits.connections:
+            part = self._next_part()
+            if part is None:
+                return
+            if self._ranges_work:
+                self._start(self._work())
+            fetch = await self._attempt(part)
+        await self._complete(fetch)
+
+    def _next_part(self) -> Part | None:
+        wish = self._landing.wanted_header() if self._ranges_work else None
+        return self._plan.take(self._limits.connections.width, wish)
+
+    async def _complete(self, fetch: Fetch) -> None:
+        """Asks again for what a request left, until it is down or given up."""
+        trouble = self._trouble()
+        while not fetch.complete:
+            await self._pause(trouble, fetch)
+            async with self._limits.connections:
+                fetch = await self._attempt(fetch.rest)
+        if self._one_stream:
+            await self._stream_all()
+
+    async def _pause(self, trouble: Trouble, fetch: Fetch) -> None:
+        self._troubled += 1
+        try:
+            await trouble.wait_after(fetch)
+        finally:
+            self._troubled -= 1
+
+    async def _stream_all(self) -> None:
+        """Fetches everything that is missing in one stream after another."""
+        trouble = self._trouble()
+        while missing := self._landing.missing():
+            async with self._limits.connections:
+                fetch = await self._attempt(Part(missing[0][0], missing[-1][1]))
+            if not fetch.complete:
+                await self._pause(trouble, fetch)
+
+    def _trouble(self) -> Trouble:
+        return Trouble(
+            self._registry.host, self._repository, self._blob, self._landing, self._limits
+        )
+
+    async def _attempt(self, part: Part, *, hedge: bool = False) -> Fetch:
+        """Makes one request for `part`; a failure is left in the returned fetch."""
+        whole_is_fine = self._one_stream or not self._ranges_work
+        fetch = Fetch(part, self._blob.size, may_be_whole=whole_is_fine, hedge=hedge)
+        fetch.task = asyncio.create_task(
+            fetch.run(
+                self._registry,
+                self._repository,
+                self._blob,
+                self._placer,
+                on_answer=self._answered,
+                on_bytes=self._received,
+            )
+        )
+        self._flying.add(fetch)
+        try:
+            await asyncio.wait({fetch.task})
+        finally:
+            self._flying.discard(fetch)
+            await _end({fetch.task})
+        if not fetch.task.cancelled():
+            fetch.failure = fetch.task.exception()
+        if fetch.complete:
+            self._durations.append(monotonic() - fetch.begun)
+        return fetch
+
+    def _answered(self, fetch: Fetch) -> None:
+        """Learns from the headers of an answer whether ranges work here."""
+        if fetch.whole and not self._one_stream:
+            self._one_stream = True
+            self._limits.lacks_ranges(self._registry.host)
+        elif fetch.ranged and not (self._ranges_work or self._one_stream):
+            self._ranges_work = True
+            self._start(self._work())
+
+    def _received(self, count: int) -> None:
+        self._got += count
+        self._limits.received(count)
+        new = self._landing.received - self._counted
+        self._counted += new
+        if self._on_bytes is not None and new:
+            self._on_bytes(new)
+
+    async def _room(self) -> None:
+        """Waits for room in the byte budget, and while half the connections are in trouble.
+
+        A blob that would stand still waits for nothing, so that it always gets on.
+        """
+        while True:
+            hashed = self._landing.hashed - self._hashed_before
+            coming = sum(fetch.rest.length for fetch in self._flying)
+            self._limits.report_lag(self, max(self._got - hashed, 0) + coming)
+            crowded = self._troubled > self._limits.connections.width // 2
+            if not self._flying and not self._troubled:
+                return
+            if self._limits.bytes_free > 0 and not crowded:
+                return
+            await asyncio.sleep(BUDGET_SECONDS)
+
+    async def _watch(self) -> None:
+        """Ends requests that stall and hedges the slow ones at the end."""
+        patience = self._limits.patience
+        while True:
+            await asyncio.sleep(min(patience.stall / 8, patience.hedge / 4))
+            now = monotonic()
+            for fetch in list(self._flying):
+                limit = patience.stall if self._durations or fetch.answered else patience.first_byte
+                if now - fetch.touched > limit:
+                    fetch.stall(limit)
+                elif self._is_slow(fetch, now):
+                    fetch.hedged = True
+                    self._start(self._hedge(fetch))
+
+    def _is_slow(self, fetch: Fetch, now: float) -> bool:
+        patience = self._limits.patience
+        if self._plan or fetch.hedged or not self._ranges_work or not self._durations:
+            return False
+        usual = patience.hedge_factor * median(self._durations)
+        return now - fetch.begun > max(patience.hedge, usual)
+
+    async def _hedge(self, slow: Fetch) -> None:
+        """Asks a second time for what a slow request still lacks; the first to end wins."""
+        async with self._limits.connections:
+            if slow not in self._flying:
+                return
+            second = asyncio.create_task(self._attempt(slow.rest, hedge=True))
+            first = slow.task
+            try:
+                await asyncio.wait(
+                    {second} if first is None else {second, first},
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            finally:
+                await _end({second})
+        if not second.cancelled() and second.result().complete:
+            slow.supersede()
+
+
+def _raise_first(done: set[asyncio.Task[None]]) -> None:
+    """Raises what one of the tasks raised, having looked at all of them."""
+    failures = [failure for task in done if (failure := task.exception()) is not None]
+    if failures:
+        raise failures[0]
+
+
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancels tasks and waits until they have ended; what they raise then is of no use."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

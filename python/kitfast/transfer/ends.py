@@ -1,0 +1,91 @@
+"""What a transfer needs of the two ends it moves bytes between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+
+class Stream(Protocol):
+    """The body of one blob answer; `whole` when a range was answered with everything."""
+
+    @property
+    def whole(self) -> bool: ...
+    @property
+    def start(self) -> int: ...
+    def chunks(self) -> AsyncIterator[bytes]: ...
+
+
+class BlobSource(Protocol):
+    """The part of a registry that downloads need."""
+
+    @property
+    def host(self) -> str: ...
+    def get_blob(
+        self,
+        repository: str,
+        digest: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        size: int,
+    ) -> AbstractAsyncContextManager[Stream]: ...
+
+
+class UploadSession(Protocol):
+    """One upload that a registry has opened."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def monolithic(self) -> bool: ...
+    @property
+    def min_chunk(self) -> int: ...
+    async def patch(self, body: AsyncIterator[bytes], length: int) -> None: ...
+    async def put(
+        self, digest: str, body: AsyncIterator[bytes] | None = None, length: int = 0
+    ) -> None: ...
+    async def status(self) -> int: ...
+
+
+class BlobSink(Protocol):
+    """The part of a registry that uploads need."""
+
+    @property
+    def host(self) -> str: ...
+    async def blob_size(self, repository: str, digest: str) -> int | None: ...
+    async def start_upload(
+        self, repository: str, *, mount: str | None = None, source: str | None = None
+    ) -> UploadSession | None: ...
+
+
+class Arrival(Protocol):
+    """Where the bytes of one incoming blob go; the core's `Landing` is one."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def received(self) -> int: ...
+    @property
+    def hashed(self) -> int: ...
+    def missing(self) -> list[tuple[int, int]]: ...
+    def wanted_header(self) -> tuple[int, int] | None: ...
+    def write(self, offset: int, data: bytes) -> None: ...
+
+
+class Content(Protocol):
+    """Where the bytes of one outgoing blob come from; the core's `Blob` is one."""
+
+    @property
+    def size(self) -> int: ...
+    def read(self, offset: int, length: int) -> bytes: ...
+
+
+class Named(Protocol):
+    """The digest and the size of a blob; a descriptor is one."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def size(self) -> int: ...

@@ -1,0 +1,161 @@
+"""Carries the answer to one range request into a landing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from time import monotonic, perf_counter
+
+from kitfast.errors import ConnectionFailed, ProtocolError
+from kitfast.transfer.ends import Arrival, BlobSource, Named, Stream
+from kitfast.transfer.plan import Part
+
+# A buffer of 256 KiB takes 50 µs into the page cache, and handing it to a thread
+# and back costs as much again. Only when the disk is behind and a write takes
+# this long is the loop freed from it, and then for the next so many writes.
+SLOW_WRITE_SECONDS = 0.004
+WRITES_ON_A_THREAD = 64
+
+
+class Placer:
+    """Writes into one landing, on the loop while that is quick, else on a thread."""
+
+    def __init__(self, landing: Arrival) -> None:
+        """Writes into `landing`."""
+        self._landing = landing
+        self._on_thread = 0
+
+    async def place(self, offset: int, data: bytes) -> None:
+        """Writes `data` at `offset` of the blob; returns when it is written.
+
+        A cancelled call ends only when its write has ended, so that nothing is
+        written after the landing was closed.
+        """
+        if self._on_thread:
+            self._on_thread -= 1
+            await self._hand_over(offset, data)
+            return
+        begun = perf_counter()
+        self._landing.write(offset, data)
+        if perf_counter() - begun > SLOW_WRITE_SECONDS:
+            self._on_thread = WRITES_ON_A_THREAD
+
+    async def _hand_over(self, offset: int, data: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        write = loop.run_in_executor(None, self._landing.write, offset, data)
+        try:
+            await asyncio.shield(write)
+        except asyncio.CancelledError:
+            await asyncio.wait({write})
+            raise
+
+
+class Fetch:
+    """One request for a part: where it stands and when it last got bytes."""
+
+    def __init__(self, part: Part, size: int, *, may_be_whole: bool, hedge: bool = False) -> None:
+        """Stands before the request.
+
+        Args:
+            part: what is asked for.
+            size: the size of the blob.
+            may_be_whole: whether an answer with the whole blob is acceptable.
+            hedge: whether somebody else asked for this part before.
+        """
+        self.part = part
+        self.size = size
+        self.position = part.start
+        self.ranged = part.length < size
+        self.hedge = hedge
+        self.hedged = hedge
+        self.answered = False
+        self.whole = False
+        self.superseded = False
+        self.failure: BaseException | None = None
+        self.begun = self.touched = monotonic()
+        self.task: asyncio.Task[None] | None = None
+        self._may_be_whole = may_be_whole
+
+    @property
+    def rest(self) -> Part:
+        """What of the part has not come yet."""
+        return Part(self.position, self.part.end)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte of the part has come, by this request or another, and no more."""
+        overlong = isinstance(self.failure, ProtocolError)
+        return self.superseded or (self.position >= self.part.end and not overlong)
+
+    async def run(
+        self,
+        registry: BlobSource,
+        repository: str,
+        blob: Named,
+        placer: Placer,
+        *,
+        on_answer: Callable[[Fetch], None],
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        """Asks for the part and places its bytes.
+
+        Raises:
+            ConnectionFailed: the answer ended too early.
+            ProtocolError: it was longer than asked for, or whole when ranges had
+                worked before.
+        """
+        async with registry.get_blob(
+            repository,
+            blob.digest,
+            start=self.part.start if self.ranged else None,
+            end=self.part.end if self.ranged else None,
+            size=self.size,
+        ) as stream:
+            self._take_answer(stream, registry.host, blob)
+            on_answer(self)
+            async with aclosing(stream.chunks()) as chunks:  # type: ignore[type-var]
+                async for chunk in chunks:
+                    self.touched = monotonic()
+                    self._bound(len(chunk), registry.host, blob)
+                    await placer.place(self.position, chunk)
+                    self.position += len(chunk)
+                    on_bytes(len(chunk))
+        if self.position < self.part.end:
+            raise ConnectionFailed(
+                f"{registry.host}: the answer ended {self.part.end - self.position} bytes early",
+                transient=True,
+            )
+
+    def stall(self, seconds: float) -> None:
+        """Ends the request because nothing came for so long; what came so far stays."""
+        self.failure = ConnectionFailed(f"no bytes for {seconds:g} s", transient=True)
+        self._cancel()
+
+    def supersede(self) -> None:
+        """Ends the request because another one has brought its bytes."""
+        self.superseded = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+    def _take_answer(self, stream: Stream, host: str, blob: Named) -> None:
+        self.answered, self.touched = True, monotonic()
+        if not (self.ranged and stream.whole):
+            return
+        if not self._may_be_whole:
+            raise ProtocolError(
+                f"{host}: {blob.digest}: a range was answered with the whole blob, "
+                "although ranges had worked before",
+                hint="try again; if it stays, switch parallel ranges off with --connections 1",
+            )
+        self.whole = True
+        self.part, self.position = Part(0, self.size), 0
+
+    def _bound(self, count: int, host: str, blob: Named) -> None:
+        if self.position + count > self.part.end:
+            raise ProtocolError(
+                f"{host}: {blob.digest}: more bytes than the {self.part.length} asked for"
+            )

@@ -1,0 +1,166 @@
+"""The budget of connections and bytes that all transfers of an event loop share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from weakref import WeakKeyDictionary
+
+from kitfast.transfer.gate import Gate
+from kitfast.transfer.pace import Pace
+from kitfast.transfer.plan import MIB
+
+CONNECTIONS = 8
+MOST_CONNECTIONS = 32
+BLOBS_SIDE_BY_SIDE = 5
+
+# Bytes on their way or written but not hashed yet. Up to this much the hash may
+# fall behind before fewer parts are asked for; they sit in the page cache, which
+# counts to a container's memory limit.
+MOST_BYTES = 1024 * MIB
+LEAST_BYTES = 64 * MIB
+
+# A cold pull-through cache answers the first range with 200 and later ones with
+# 206, so that "this host has no ranges" is not remembered for ever.
+REMEMBER_SECONDS = 600.0
+
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+_without_ranges: dict[str, float] = {}
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Limits]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a transfer waits, in seconds, and how often it tries again."""
+
+    first_byte: float = 300.0
+    """The wait for the first answer of a blob; caches may fetch it first."""
+    stall: float = 30.0
+    """The wait for the next bytes, and for the answer to every later range."""
+    hedge: float = 2.0
+    """No part younger than this is asked for a second time."""
+    hedge_factor: float = 3.0
+    """A last part that takes this many times the median is asked for again."""
+    backoff: float = 0.5
+    """The first pause before a retry; it doubles each time."""
+    longest_backoff: float = 30.0
+    attempts: int = 8
+    """Failures of one part in a row, after which the blob is given up."""
+
+
+class Limits:
+    """One budget of connections and of bytes for every blob of every kit.
+
+    `connections` starts at a few, grows while the total rate still rises and
+    shrinks when a registry asks for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        connections: int = CONNECTIONS,
+        most_connections: int = MOST_CONNECTIONS,
+        blobs: int = BLOBS_SIDE_BY_SIDE,
+        part_size: int | None = None,
+        bytes_ahead: int | None = None,
+        ranges: bool = True,
+        patience: Patience | None = None,
+    ) -> None:
+        """Sets the budget.
+
+        Args:
+            connections: how many to start with.
+            most_connections: how many there may ever be.
+            blobs: how many blobs are moved side by side.
+            part_size: bytes per range request; None adapts it.
+            bytes_ahead: bytes that may be on their way or not hashed yet; None
+                takes a quarter of the memory limit, between 64 MiB and 1 GiB.
+            ranges: False moves each blob in one stream.
+            patience: the time limits; None means the defaults.
+        """
+        self.most_connections = max(connections, most_connections)
+        self._pace = Pace(connections, self.most_connections)
+        self.connections = Gate(self._pace.width)
+        self.downloads = Gate(blobs)
+        self.uploads = Gate(blobs)
+        self.part_size = part_size
+        self.bytes_ahead = bytes_ahead or _default_bytes_ahead()
+        self.ranges = ranges
+        self.patience = patience or Patience()
+        self._lag: dict[object, int] = {}
+
+    def has_ranges(self, host: str) -> bool:
+        """Whether range requests to `host` are worth trying."""
+        if not self.ranges:
+            return False
+        seen = _without_ranges.get(host)
+        return seen is None or monotonic() - seen > REMEMBER_SECONDS
+
+    def lacks_ranges(self, host: str) -> None:
+        """Remembers for the process that `host` answers ranges with whole blobs."""
+        _without_ranges[host] = monotonic()
+
+    def received(self, count: int) -> None:
+        """Counts bytes that came over any connection; this is what finds the width."""
+        full = self.connections.waiting > 0
+        self._apply(self._pace.received(count, monotonic(), full=full))
+
+    def refused(self, retry_after: float = 0.0) -> None:
+        """Uses fewer connections after a 429 or 503."""
+        self._apply(self._pace.refused(monotonic(), retry_after))
+
+    def failed(self) -> None:
+        """Uses one connection less after one broke."""
+        self._apply(self._pace.failed(monotonic()))
+
+    def upload_lost(self) -> None:
+        """Moves fewer uploads side by side after a registry lost one."""
+        self.uploads.resize(self.uploads.width // 2)
+
+    def report_lag(self, owner: object, count: int) -> None:
+        """Says how many bytes of one blob are on their way or not hashed yet."""
+        if count:
+            self._lag[owner] = count
+        else:
+            self._lag.pop(owner, None)
+
+    @property
+    def bytes_free(self) -> int:
+        """What is left of the byte budget; negative when it is overdrawn."""
+        return self.bytes_ahead - sum(self._lag.values())
+
+    def _apply(self, width: int) -> None:
+        if width != self.connections.width:
+            self.connections.resize(width)
+
+
+def shared() -> Limits:
+    """The budget that everything on the running event loop shares."""
+    loop = asyncio.get_running_loop()
+    if loop not in _shared:
+        _shared[loop] = Limits()
+    return _shared[loop]
+
+
+def _default_bytes_ahead() -> int:
+    """A quarter of the container's memory limit, within bounds; 1 GiB without one."""
+    limits = [limit for path in _MEMORY_LIMITS if (limit := _read_limit(path)) is not None]
+    return max(min([MOST_BYTES, *(limit // 4 for limit in limits)]), LEAST_BYTES)
+
+
+def _read_limit(path: Path) -> int | None:
+    """The number in a cgroup file; None when it is absent or says "max"."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return int(text) if text.isdecimal() else None
+
+
+_shared = WeakKeyDictionary()

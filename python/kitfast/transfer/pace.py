@@ -1,0 +1,96 @@
+"""Finds how many connections a link is worth: grows while the rate rises."""
+
+from __future__ import annotations
+
+# Length of one measurement. Shorter ones are ruled by chance, longer ones find
+# the right width after the transfer is over.
+WINDOW_SECONDS = 0.5
+
+# More connections must bring this much more, or they are given up again.
+WORTHWHILE = 1.08
+
+# A registry that said "too many requests" is not tested again for this long.
+CALM_SECONDS = 15.0
+
+
+class Pace:
+    """A hill climber over the number of connections; the caller brings the clock.
+
+    It widens by half, waits one window for the new connections to speed up,
+    measures one, and goes back if that was no gain. After each vain attempt it
+    waits twice as many windows before the next one.
+    """
+
+    def __init__(self, start: int, most: int) -> None:
+        """Begins at `start` connections and never exceeds `most`."""
+        self.width = max(min(start, most), 1)
+        self._most = max(most, 1)
+        self._floor_rate = 0.0
+        self._before: int | None = None
+        self._settling = True
+        self._patience = 2
+        self._rest = 0
+        self._calm_until = 0.0
+        self._window_start: float | None = None
+        self._window_bytes = 0
+        self._window_full = True
+
+    def received(self, count: int, now: float, *, full: bool) -> int:
+        """Counts bytes that arrived and returns the width to use from now on.
+
+        Args:
+            count: bytes.
+            now: a monotonic time in seconds.
+            full: whether all connections are in use and more are wanted; only
+                windows that were full throughout say anything.
+        """
+        if self._window_start is None:
+            self._window_start = now
+        self._window_bytes += count
+        self._window_full = self._window_full and full
+        elapsed = now - self._window_start
+        if elapsed >= WINDOW_SECONDS:
+            self._judge(self._window_bytes / elapsed, now)
+            self._window_start, self._window_bytes, self._window_full = now, 0, True
+        return self.width
+
+    def refused(self, now: float, retry_after: float = 0.0) -> int:
+        """Halves the width after a 429 or 503; at most once for one wave of them."""
+        if now >= self._calm_until - CALM_SECONDS + 1.0:
+            self.width = max(self.width // 2, 1)
+        self._calm_until = now + max(CALM_SECONDS, retry_after)
+        self._before = None
+        return self.width
+
+    def failed(self, now: float) -> int:
+        """Takes one connection away after a broken one, and grows no more for a while."""
+        self.width = max(self.width - 1, 1)
+        self._calm_until = max(self._calm_until, now + CALM_SECONDS / 3)
+        self._before = None
+        return self.width
+
+    def _judge(self, rate: float, now: float) -> None:
+        if not self._window_full or now < self._calm_until:
+            self._settling = True
+        elif self._settling:
+            self._settling = False
+        elif self._before is not None:
+            self._conclude(rate)
+        elif self._rest > 0:
+            self._rest -= 1
+        elif self.width < self._most:
+            self._widen(rate)
+
+    def _widen(self, rate: float) -> None:
+        self._floor_rate, self._before = rate, self.width
+        self.width = min(self.width + max(self.width // 2, 1), self._most)
+        self._settling = True
+
+    def _conclude(self, rate: float) -> None:
+        if rate >= self._floor_rate * WORTHWHILE:
+            self._patience = 2
+        else:
+            self.width = self._before or self.width
+            self._rest, self._patience = self._patience, min(self._patience * 2, 64)
+        self._before = None
+        self._settling = True

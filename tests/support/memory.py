@@ -1,0 +1,164 @@
+"""A landing and a registry in memory, the registry following a script of faults."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class MemoryBlob:
+    """A blob's bytes with their digest; also readable as the source of an upload."""
+
+    data: bytes
+
+    @cached_property
+    def sha256(self) -> bytes:
+        return hashlib.sha256(self.data).digest()
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + self.sha256.hex()
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self.data[offset : offset + length]
+
+
+def random_blob(size: int, seed: int = 1) -> MemoryBlob:
+    return MemoryBlob(random.Random(seed).randbytes(size))
+
+
+class MemoryLanding:
+    """Takes ranges in any order and remembers which; the front follows at once."""
+
+    def __init__(self, size: int, headers: list[tuple[int, int]] | None = None) -> None:
+        self.size = size
+        self.data = bytearray(size)
+        self.writes: list[tuple[int, int]] = []
+        self.hash_lags = False
+        self._headers = headers or []
+        self._down: list[tuple[int, int]] = []
+
+    @property
+    def received(self) -> int:
+        return sum(end - start for start, end in self._down)
+
+    @property
+    def hashed(self) -> int:
+        if self.hash_lags:
+            return 0
+        return self._down[0][1] if self._down and self._down[0][0] == 0 else 0
+
+    def holds(self, blob: MemoryBlob) -> bool:
+        """Whether every byte is right; a comparison of its own, or pytest prints them all."""
+        return not self.missing() and hashlib.sha256(self.data).digest() == blob.sha256
+
+    def missing(self) -> list[tuple[int, int]]:
+        borders = [0, *(at for held in self._down for at in held), self.size]
+        pairs = zip(borders[::2], borders[1::2], strict=True)
+        return [(start, end) for start, end in pairs if start < end]
+
+    def wanted_header(self) -> tuple[int, int] | None:
+        for offset, length in self._headers:
+            if any(start < offset + length and offset < end for start, end in self.missing()):
+                return offset, length
+        return None
+
+    def write(self, offset: int, data: bytes) -> None:
+        assert 0 <= offset and offset + len(data) <= self.size
+        self.writes.append((offset, offset + len(data)))
+        self.data[offset : offset + len(data)] = data
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted([*self._down, (offset, offset + len(data))]):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+            else:
+                merged.append((start, end))
+        self._down = merged
+
+
+@dataclass
+class Request:
+    """One request for a blob, as a script sees it; `number` counts from 0."""
+
+    number: int
+    start: int | None
+    end: int | None
+    size: int
+
+    @property
+    def low(self) -> int:
+        return self.start or 0
+
+    @property
+    def high(self) -> int:
+        return self.size if self.end is None else self.end
+
+
+@dataclass
+class MemoryStream:
+    """The body of one answer."""
+
+    start: int
+    whole: bool
+    body: AsyncIterator[bytes]
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self.body
+
+
+Script = Callable[[Request, "MemoryRegistry"], AsyncIterator[bytes] | Exception | None]
+
+
+@dataclass
+class MemoryRegistry:
+    """Serves one blob in slices of 256 KiB; `script` may answer a request differently."""
+
+    blob: MemoryBlob
+    script: Script | None = None
+    host: str = "registry.test"
+    ignores_ranges: bool = False
+    slice_bytes: int = 256 * 1024
+    requests: list[Request] = field(default_factory=list)
+    open_now: int = 0
+    most_open: int = 0
+
+    @asynccontextmanager
+    async def get_blob(
+        self,
+        repository: str,
+        digest: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        size: int,
+    ) -> AsyncIterator[MemoryStream]:
+        assert (repository, digest, size) == ("r", self.blob.digest, self.blob.size)
+        request = Request(len(self.requests), start, end, size)
+        self.requests.append(request)
+        self.open_now += 1
+        self.most_open = max(self.most_open, self.open_now)
+        try:
+            await asyncio.sleep(0)
+            answer = self.script(request, self) if self.script else None
+            if isinstance(answer, Exception):
+                raise answer
+            whole = self.ignores_ranges and start is not None
+            low, high = (0, size) if whole else (request.low, request.high)
+            yield MemoryStream(low, whole, answer or self.slices(low, high))
+        finally:
+            self.open_now -= 1
+
+    async def slices(self, low: int, high: int) -> AsyncIterator[bytes]:
+        for at in range(low, high, self.slice_bytes):
+            await asyncio.sleep(0)
+            yield self.blob.data[at : min(at + self.slice_bytes, high)]

@@ -1,0 +1,73 @@
+"""The number of connections grows while that helps and shrinks when it hurts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kitfast.transfer.pace import CALM_SECONDS, WINDOW_SECONDS, Pace
+
+MB = 1_000_000
+
+
+def drive(
+    pace: Pace, rate: Callable[[int], float], seconds: float, begin: float = 0.0, full: bool = True
+) -> float:
+    """Feeds the pace with what a link that gives `rate(width)` bytes a second would bring."""
+    now = begin
+    while now < begin + seconds:
+        now += WINDOW_SECONDS / 10
+        pace.received(int(rate(pace.width) * WINDOW_SECONDS / 10), now, full=full)
+    return now
+
+
+def test_it_grows_while_each_connection_brings_its_share() -> None:
+    pace = Pace(8, 32)
+    drive(pace, lambda width: width * 100 * MB, 10)
+    assert pace.width == 32
+
+
+def test_it_stays_where_more_bring_nothing() -> None:
+    pace = Pace(8, 32)
+    drive(pace, lambda width: 800 * MB, 1.1)
+    widths = set()
+    now = 1.1
+    for _ in range(100):
+        now = drive(pace, lambda width: 800 * MB, WINDOW_SECONDS, now)
+        widths.add(pace.width)
+    assert widths == {8, 12}
+    assert pace.width == 8
+
+
+def test_it_stops_at_the_width_of_the_link() -> None:
+    pace = Pace(8, 32)
+    drive(pace, lambda width: min(width, 18) * 100 * MB, 60)
+    assert pace.width == 18
+
+
+def test_it_does_not_grow_when_nobody_waits_for_a_connection() -> None:
+    pace = Pace(8, 32)
+    drive(pace, lambda width: width * 100 * MB, 10, full=False)
+    assert pace.width == 8
+
+
+def test_one_wave_of_refusals_halves_once() -> None:
+    pace = Pace(16, 32)
+    for _ in range(10):
+        pace.refused(100.0)
+    assert pace.width == 8
+    pace.refused(102.0)
+    assert pace.width == 4
+
+
+def test_it_rests_after_a_refusal_and_then_grows_again() -> None:
+    pace = Pace(16, 32)
+    pace.refused(100.0)
+    now = drive(pace, lambda width: width * 100 * MB, CALM_SECONDS - 1, 100.0)
+    assert pace.width == 8
+    drive(pace, lambda width: width * 100 * MB, 10, now)
+    assert pace.width > 8
+
+
+def test_failures_take_one_each_and_never_the_last() -> None:
+    pace = Pace(3, 32)
+    assert [pace.failed(0.0) for _ in range(4)] == [2, 1, 1, 1]
