@@ -4,5 +4,10 @@ pub mod blake3_tree;
 pub mod feed;
 pub mod file;
 pub mod hex;
+pub mod lanes;
+#[cfg(target_arch = "aarch64")]
+mod lanes_arm;
+#[cfg(target_arch = "x86_64")]
+mod lanes_x86;
 pub mod pool;
 pub mod sha256;
