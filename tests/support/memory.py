@@ -9,6 +9,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
+
+from kitfast.transfer.download import download
+from kitfast.transfer.limits import Limits, Patience
+from kitfast.transfer.plan import MIB
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class MemoryLanding:
         return None
 
     def write(self, offset: int, data: bytes) -> None:
-        assert 0 <= offset and offset + len(data) <= self.size
+        assert offset >= 0 and offset + len(data) <= self.size
         self.writes.append((offset, offset + len(data)))
         self.data[offset : offset + len(data)] = data
         merged: list[tuple[int, int]] = []
@@ -162,3 +167,36 @@ class MemoryRegistry:
         for at in range(low, high, self.slice_bytes):
             await asyncio.sleep(0)
             yield self.blob.data[at : min(at + self.slice_bytes, high)]
+
+
+QUICK = Patience(
+    first_byte=0.6, stall=0.2, hedge=0.3, backoff=0.001, longest_backoff=0.01, attempts=4
+)
+
+
+def small_parts(**more: Any) -> Limits:
+    """Parts of 1 MiB and short waits."""
+    return Limits(part_size=MIB, patience=QUICK, **more)
+
+
+async def fetch(
+    registry: MemoryRegistry, landing: MemoryLanding, limits: Limits | None = None
+) -> list[int]:
+    """Downloads the registry's blob; returns what was counted."""
+    counts: list[int] = []
+    blob, limits = registry.blob, limits or small_parts()
+    await download(registry, "r", blob, landing, limits=limits, on_bytes=counts.append)
+    return counts
+
+
+async def hang(data: bytes = b"") -> AsyncIterator[bytes]:
+    """A body that stops for good after `data`."""
+    if data:
+        yield data
+    await asyncio.sleep(3600)
+
+
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    """A body of these pieces."""
+    for piece in data:
+        yield piece
