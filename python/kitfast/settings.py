@@ -19,6 +19,10 @@ from kitfast.errors import InvalidArgument
 HOME = "KITFAST_HOME"
 PROGRESS = "KITFAST_PROGRESS"
 LOG_LEVEL = "KITFAST_LOG_LEVEL"
+# A login that is not kept on disk; it names its registry, and goes to that one alone.
+REGISTRY = "KITFAST_REGISTRY"
+USERNAME = "KITFAST_USERNAME"
+PASSWORD = "KITFAST_PASSWORD"
 
 # One field of Network, the variables that set it, in the order they are asked.
 # The KITOPS_ names are kit's own: whoever has them set for kit need not repeat them.
@@ -111,6 +115,14 @@ def home(given: str | os.PathLike[str] | None = None) -> Path:
     # The XDG specification (0.8): a relative path is invalid and to be ignored.
     base = Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share"
     return base / "kitfast"
+
+
+def login(host: str, environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:
+    """The username (may be empty) and password the environment holds for `host`, if any."""
+    environ = os.environ if environ is None else environ
+    if environ.get(REGISTRY) != host or not environ.get(PASSWORD):
+        return None
+    return environ.get(USERNAME, ""), environ[PASSWORD]
 
 
 def boolean(text: str, name: str) -> bool:

@@ -101,7 +101,7 @@ async def test_tags_of_several_pages(
     names = [f"v{number}" for number in range(5)]
     for name in names:
         await pushed_manifest(registry, repository, name)
-    monkeypatch.setattr("kitfast.registry.client.TAGS_PAGE", 2)
+    monkeypatch.setattr("kitfast.registry.listing.PAGE", 2)
     assert sorted(await registry.tags(repository)) == names
 
 

@@ -8,27 +8,45 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+if TYPE_CHECKING:
+    from tests.support.certificates import Authority
+    from tests.support.tokens import TokenServer
+
 PROGRAM = "docker-registry"
+USERNAME = "a tester"
+PASSWORD = "a test password"
+# bcrypt of PASSWORD, the only kind Distribution takes; made once with the lowest cost.
+BCRYPT = "$2b$04$Gxz19/9ApOSUj.qgK/3rr.7ix.xGw4v5HPZiDL1Nmpk1p1uPFV0zK"
 START_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class Running:
-    """A registry that runs: where it is, what it wants, and where it keeps its files."""
+    """A registry that runs: where it is, and where it keeps its files."""
 
     host: str
     root: Path
-    username: str = ""
-    password: str = ""
-    authority: str | None = None
-    log: Path = field(default=Path())
+
+
+@dataclass(frozen=True)
+class WithTokens(Running):
+    """A registry that wants Bearer tokens, and the server they come from."""
+
+    tokens: TokenServer
+
+
+@dataclass(frozen=True)
+class WithTls(Running):
+    """A registry over HTTPS, and the authority that vouches for it."""
+
+    authority: Authority
 
 
 def free_port() -> int:
@@ -80,7 +98,7 @@ def running(root: Path, **more: Any) -> Iterator[Running]:
         process = subprocess.Popen([program, "serve", str(config)], stdout=output, stderr=output)
     try:
         _wait_for(port, process, log)
-        yield Running(f"127.0.0.1:{port}", root, log=log)
+        yield Running(f"127.0.0.1:{port}", root)
     finally:
         process.terminate()
         try:
@@ -106,3 +124,65 @@ def plain_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
     """A registry over plain HTTP that lets everybody in."""
     with running(tmp_path_factory.mktemp("plain")) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def htpasswd_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A registry over plain HTTP that wants Basic credentials: `USERNAME`, `PASSWORD`."""
+    root = tmp_path_factory.mktemp("htpasswd")
+    file = root / "htpasswd"
+    file.write_text(f"{USERNAME}:{BCRYPT}\n", "utf-8")
+    with running(root, auth={"htpasswd": {"realm": "a test", "path": str(file)}}) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def _token_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WithTokens]:
+    registry_program()
+    pytest.importorskip("cryptography", reason="needs the Python package cryptography")
+    from tests.support.tokens import ISSUER, SERVICE, TokenServer
+
+    root = tmp_path_factory.mktemp("tokens")
+    tokens = TokenServer(root / "authority", USERNAME, PASSWORD)
+    bundle = str(tokens.authority.pair.cert)
+    wanted = {"realm": tokens.realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": bundle}
+    try:
+        with running(root, auth={"token": wanted}) as found:
+            yield WithTokens(found.host, found.root, tokens)
+    finally:
+        tokens.close()
+
+
+@pytest.fixture
+def token_registry(_token_registry: WithTokens) -> WithTokens:
+    """A registry over plain HTTP that wants Bearer tokens; its server is as new."""
+    _token_registry.tokens.reset()
+    return _token_registry
+
+
+@pytest.fixture(scope="session")
+def tls_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WithTls]:
+    """A registry over HTTPS whose authority nobody knows."""
+    with _over_tls(tmp_path_factory.mktemp("tls"), {}) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def mutual_tls_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WithTls]:
+    """A registry over HTTPS that wants to see a client certificate of its authority."""
+    root = tmp_path_factory.mktemp("mutual-tls")
+    with _over_tls(root, {"clientcas": [str(root / "authority" / "ca.crt")]}) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _over_tls(root: Path, more: dict[str, Any]) -> Iterator[WithTls]:
+    registry_program()
+    pytest.importorskip("cryptography", reason="needs the Python package cryptography")
+    from tests.support.certificates import Authority
+
+    authority = Authority(root / "authority")
+    server = authority.server()
+    tls = {"certificate": str(server.cert), "key": str(server.key), "minimumtls": "tls1.2"}
+    with running(root, http={"tls": tls | more}) as found:
+        yield WithTls(found.host, found.root, authority)

@@ -7,6 +7,7 @@ import re
 from yarl import URL
 
 from ..errors import InvalidReference, ProtocolError
+from ..oci.digest import check, is_digest
 from ..settings import Network
 from .errcodes import Ask, clean
 
@@ -20,7 +21,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?")
 # Distribution specification 1.1, "Pulling manifests".
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
-_REFERENCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}|[a-z0-9+._-]+:[0-9a-fA-F]{32,128}")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 class Addresses:
@@ -41,11 +42,12 @@ class Addresses:
 
     def manifest(self, repository: str, reference: str) -> URL:
         """Returns the address of a manifest, by tag or digest."""
-        return self._in(repository, f"manifests/{_matching(_REFERENCE, reference, 'reference')}")
+        named = reference if is_digest(reference) else _matching(_TAG, reference, "tag")
+        return self._in(repository, f"manifests/{named}")
 
     def blob(self, repository: str, digest: str) -> URL:
         """Returns the address of a blob."""
-        return self._in(repository, f"blobs/{_matching(_REFERENCE, digest, 'digest')}")
+        return self._in(repository, f"blobs/{check(digest)}")
 
     def uploads(self, repository: str) -> URL:
         """Returns the address that opens uploads."""

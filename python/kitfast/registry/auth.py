@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from ..errors import AuthenticationFailed
+from ..errors import AuthenticationFailed, KitfastError
 from ..settings import Network
 from .challenges import Challenge, parse
 from .credentials import Credentials, Login
-from .errcodes import Ask, clean
+from .errcodes import HINTS, Ask, clean
 from .tokens import Scope, Token, TokenServer, merge
 from .transport import Transport
 
@@ -97,6 +97,23 @@ class Authorizer:
         renewed = f"Bearer {token.value}"
         return None if renewed == shown else renewed
 
+    async def refusal(self, said: KitfastError, ask: Ask) -> KitfastError:
+        """Makes the error for a request refused with the best that can be shown.
+
+        Args:
+            said: What the registry answered.
+            ask: What was asked.
+        """
+        login = await self._login(ask)
+        if login is None:
+            said.hint = self._where_to_log_in()
+            return said
+        if self._challenge is not None and self._challenge.scheme == "basic":
+            return refused_login(ask, self._host, login)
+        # The token server knows the account: it is the account that may not do this.
+        said.hint = HINTS["DENIED"]
+        return said
+
     def interrupted(self, ask: Ask) -> AuthenticationFailed:
         """Makes the error for an upload refused halfway, now that a new token is there."""
         return AuthenticationFailed(
@@ -126,7 +143,7 @@ class Authorizer:
         if login is None or not login.username:
             raise AuthenticationFailed(
                 f"{ask}: {self._host} wants credentials, and there are none for it",
-                hint=f"log in with `kitfast login {self._host}`",
+                hint=self._where_to_log_in(),
                 status=401,
                 host=self._host,
             )
@@ -134,6 +151,11 @@ class Authorizer:
         if header == shown:
             raise refused_login(ask, self._host, login)
         return header
+
+    def _where_to_log_in(self) -> str:
+        """What to do without credentials, and which of them could not be read."""
+        hint = f"log in with `kitfast login {self._host}`"
+        return "; ".join([hint, *(f"passed over: {text}" for text in self._credentials.trouble)])
 
     def _server(self, challenge: Challenge, ask: Ask) -> TokenServer:
         realm = challenge.parameters.get("realm", "")
@@ -164,6 +186,7 @@ class Authorizer:
             return await server.fetch(self._transport, scope, login, ask)
         except AuthenticationFailed as error:
             if login is None:
+                error.hint = self._where_to_log_in()
                 raise
             raise refused_login(ask, server.realm_host, login) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -43,7 +43,7 @@ class BlobStream:
     _response: aiohttp.ClientResponse = field(repr=False)
     _ask: Ask = field(repr=False)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yields the bytes as they come off the socket: exactly `end - start` of them.
 
         Time the caller takes between chunks is its own and never counts as a stall.

@@ -1,41 +1,31 @@
-"""Speaks the distribution API 1.1 with one registry: manifests, tags, blobs, uploads."""
+"""Speaks the distribution API with one registry: manifests, blobs, uploads."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from yarl import URL
 
 from ..errors import DigestMismatch, NotInRegistry, ProtocolError, RegistryError
+from ..oci import digest as digests
+from ..oci.descriptor import Descriptor
+from ..oci.mediatypes import ACCEPT
 from ..settings import Network
-from .addresses import location, same_origin
 from .auth import scope_for
 from .blobs import Blobs, BlobStream
 from .credentials import Credentials
 from .errcodes import Ask, clean
+from .listing import all_tags
 from .session import Answer, Session
 from .uploads import Upload, opened
 
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-ACCEPT = {"Accept": ", ".join(MANIFEST_TYPES)}
+HEADERS = {"Accept": ", ".join(ACCEPT)}
 # Distribution specification 1.1, "Pushing Manifests": registries take 4 MiB at least.
 MANIFEST_LIMIT = 4 * 1024 * 1024
-TAGS_PAGE = 1000
-TAGS_PAGE_LIMIT = 4 * 1024 * 1024
-MAX_TAGS = 200_000
 
-_NEXT = re.compile(r'\s*<([^>]*)>\s*;(?:.*;)?\s*rel="?next"?\s*(?:;.*)?', re.IGNORECASE)
 _SIZE = re.compile(r"bytes 0-0/(\d{1,19})")
 
 
@@ -98,11 +88,30 @@ class Registry:
         """
         ask = Ask(self.host, f"read the manifest {reference}", repository)
         answer = await self._manifest("GET", repository, reference, ask)
-        announced = answer.headers.get("Docker-Content-Digest", "")
-        named = reference if ":" in reference else announced
-        digest = _verified(answer.body, named, ask)
-        _verified(answer.body, announced, ask)
+        digest = _verified(answer.body, _announced(answer), ask)
+        _verified(answer.body, reference if ":" in reference else "", ask)
         return Fetched(_media_type(answer), digest, answer.body)
+
+    async def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
+        """Asks what a tag or digest names, without reading it (specification, end-3).
+
+        Returns:
+            What the registry announces, unverified; None where nothing is there.
+
+        Raises:
+            RegistryError: The registry refused.
+        """
+        ask = Ask(self.host, f"look for the manifest {reference}", repository)
+        try:
+            answer = await self._manifest("HEAD", repository, reference, ask)
+        except NotInRegistry:
+            return None
+        size, digest, kind = _length(answer), _announced(answer), _media_type(answer)
+        if size is None or not kind or not digests.is_digest(digest):
+            # Not every registry announces all of it: the manifest itself tells.
+            fetched = await self.manifest(repository, reference)
+            size, digest, kind = len(fetched.data), fetched.digest, fetched.media_type
+        return Descriptor(kind, digest, size)
 
     async def put_manifest(
         self, repository: str, reference: str, data: bytes, media_type: str
@@ -127,7 +136,7 @@ class Registry:
             body=data,
         )
         digest = _verified(data, reference if ":" in reference else "", ask)
-        _verified(data, answer.headers.get("Docker-Content-Digest", ""), ask)
+        _verified(data, _announced(answer), ask)
         return digest
 
     async def delete_manifest(self, repository: str, reference: str) -> None:
@@ -153,25 +162,7 @@ class Registry:
             NotInRegistry: The repository is not there.
             ProtocolError: The pages go in a circle or never end.
         """
-        ask = Ask(self.host, "list the tags", repository)
-        url: URL | None = self._addresses.tags(repository).with_query(n=TAGS_PAGE)
-        seen: set[URL] = set()
-        found: list[str] = []
-        while url is not None:
-            if url in seen or len(found) > MAX_TAGS:
-                raise ProtocolError(f"{ask}: the list does not end")
-            seen.add(url)
-            answer = await self._session.fetch(
-                "GET",
-                url,
-                ask=ask,
-                scope=scope_for(repository, "pull"),
-                expect=(200,),
-                limit=TAGS_PAGE_LIMIT,
-            )
-            found += _tags(answer.body, ask)
-            url = self._next_page(answer, ask)
-        return found
+        return await all_tags(self._session, repository)
 
     async def blob_size(self, repository: str, digest: str) -> int | None:
         """Returns the size of a blob, or None where it is not there (end-10).
@@ -182,9 +173,9 @@ class Registry:
         ask = Ask(self.host, f"look for the blob {digest[:19]}", repository)
         try:
             answer = await self._blob_answer("HEAD", repository, digest, ask, {}, (200,))
-            length = answer.headers.get("Content-Length", "")
-            if length.isascii() and length.isdigit():
-                return int(length)
+            size = _length(answer)
+            if size is not None:
+                return size
         except NotInRegistry:
             return None
         except RegistryError as error:
@@ -296,7 +287,7 @@ class Registry:
             ask=ask,
             scope=scope_for(repository, "pull"),
             expect=(200,),
-            headers=ACCEPT,
+            headers=HEADERS,
             limit=MANIFEST_LIMIT,
         )
 
@@ -330,44 +321,29 @@ class Registry:
             raise ProtocolError(f"{ask}: the registry does not say how long it is")
         return int(match[1])
 
-    def _next_page(self, answer: Answer, ask: Ask) -> URL | None:
-        """The next page of a list, from its `Link` (RFC 8288); never on another host."""
-        match = _NEXT.fullmatch(answer.headers.get("Link", ""))
-        if match is None:
-            return None
-        plain = self.network.plain_http
-        target = location(answer.url, match[1], ask, plain_http=plain)
-        if not same_origin(target, self._addresses.root):
-            raise ProtocolError(f"{ask}: the list goes on at another host, {target.host}")
-        return target
-
 
 def _verified(data: bytes, digest: str, ask: Ask) -> str:
-    """Holds bytes to a digest and returns it; returns their SHA-256 when there is none."""
-    algorithm, _, expected = digest.partition(":")
-    if digest and algorithm not in ("sha256", "sha512"):
-        raise ProtocolError(f"{ask}: digests of the kind {clean(algorithm, 20)} cannot be checked")
-    found = hashlib.new(algorithm or "sha256", data).hexdigest()
-    if digest and found != expected:
+    """Holds bytes to a digest and returns it; returns theirs when there is none."""
+    found = digests.of(data)
+    if digest and found != digest:
         raise DigestMismatch(
-            f"{ask}: its bytes are {algorithm}:{found} instead of {clean(digest, 160)}",
+            f"{ask}: its bytes are {found} instead of {clean(digest, 160)}",
             expected=clean(digest, 160),
-            actual=f"{algorithm}:{found}",
+            actual=found,
         )
-    return digest or f"sha256:{found}"
+    return found
 
 
 def _media_type(answer: Answer) -> str:
     return clean(answer.headers.get("Content-Type", "").partition(";")[0].strip(), 128)
 
 
-def _tags(body: bytes, ask: Ask) -> list[str]:
-    try:
-        document: Any = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"{ask}: the list is not JSON") from error
-    tags = document.get("tags") if isinstance(document, dict) else None
-    # Distribution writes null for a repository whose tags are all deleted.
-    if tags is not None and not (isinstance(tags, list) and all(isinstance(t, str) for t in tags)):
-        raise ProtocolError(f"{ask}: the list is not one of tags")
-    return list(tags or [])
+def _length(answer: Answer) -> int | None:
+    text = answer.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _announced(answer: Answer) -> str:
+    """The digest an answer announces, where it is of the one kind that can be checked."""
+    text = answer.headers.get("Docker-Content-Digest", "").strip()
+    return text if text.startswith("sha256:") else ""

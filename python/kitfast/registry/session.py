@@ -10,7 +10,7 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from ..errors import ProtocolError
+from ..errors import ProtocolError, RegistryError
 from ..settings import Network
 from .addresses import Addresses, location, same_origin
 from .auth import Authorizer, Scope
@@ -125,7 +125,7 @@ class Session:
         finally:
             response.release()
 
-    async def refusal(self, response: aiohttp.ClientResponse, ask: Ask) -> Exception:
+    async def refusal(self, response: aiohttp.ClientResponse, ask: Ask) -> RegistryError:
         """Makes the exception for an answer nobody wanted, from the start of its body."""
         body = await read_start(response, BODY_LIMIT, ask)
         plain = response.url.scheme == "http"
@@ -185,7 +185,13 @@ class Session:
             response.close()
         if body is not None and not isinstance(body, bytes):
             raise self._authorizer.interrupted(ask)
-        return await self._own(method, url, ask, headers, body, renewed)
+        response = await self._own(method, url, ask, headers, body, renewed)
+        if response.status == 401:
+            try:
+                raise await self._authorizer.refusal(await self.refusal(response, ask), ask)
+            finally:
+                response.close()
+        return response
 
     async def _own(
         self,

@@ -87,12 +87,17 @@ def _why(error: BaseException, plain_http: bool, reached: bool) -> tuple[str, st
 
 
 def _tls_cause(error: BaseException) -> ssl.SSLError | None:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        inner: BaseException = error.certificate_error
-        return inner if isinstance(inner, ssl.SSLError) else ssl.SSLError(str(inner))
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ssl.SSLError):
-        return error.os_error
-    return error if isinstance(error, ssl.SSLError) else None
+    """The TLS failure behind an error of aiohttp, which wraps it in several ways."""
+    at: BaseException | None = error
+    for _ in range(6):
+        if isinstance(at, aiohttp.ClientConnectorCertificateError):
+            at = at.certificate_error
+        elif isinstance(at, aiohttp.ClientConnectorError):
+            at = at.os_error
+        if at is None or isinstance(at, ssl.SSLError):
+            return at
+        at = at.__cause__ or at.__context__
+    return None
 
 
 def _tls(cause: ssl.SSLError) -> tuple[str, str | None, bool]:
@@ -101,7 +106,7 @@ def _tls(cause: ssl.SSLError) -> tuple[str, str | None, bool]:
     reason = cause.reason or ""
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
         return "it answers HTTPS with plain HTTP", PLAIN, False
-    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
+    if "CERTIFICATE" in reason or "HANDSHAKE_FAILURE" in reason:
         return f"TLS failed ({reason})", "it may want a client certificate: --cert, --key", False
     return f"TLS failed ({clean(reason or str(cause), 100)})", None, False
 
