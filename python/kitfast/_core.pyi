@@ -1,5 +1,6 @@
 """The typed face of the compiled core; held to the built extension by stubtest."""
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import final
 
@@ -51,3 +52,113 @@ def blake3_file(
     length: int | None = None,
 ) -> str:
     """The BLAKE3 of a file or a range of it, as `blake3:<hex>`; else as `sha256_file`."""
+
+@final
+class LayerSource:
+    """What one layer is made of: the members of its tar, or one raw file.
+
+    Args:
+        members: name in the tar, the file its bytes come from (None for a directory), and
+            the mode bits with setuid, setgid and sticky; in the order of the tar.
+        compression: "none", "gzip", "gzip-fastest" or "zstd".
+        raw: the layer is the bytes of its only member, without a tar around them.
+
+    Raises:
+        InvalidArgument: another compression.
+    """
+
+    def __new__(
+        cls,
+        members: Sequence[tuple[str, str | PathLike[str] | None, int]],
+        compression: str = "none",
+        raw: bool = False,
+    ) -> LayerSource: ...
+
+@final
+class PackedLayer:
+    """A layer in the store; `reused` when its unchanged files were not read again."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def diff_id(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def reused(self) -> bool: ...
+
+@final
+class Blob:
+    """Random access to a blob's bytes, from any number of threads."""
+
+    @staticmethod
+    def of_source(source: LayerSource) -> Blob:
+        """The tar or raw file of source files as they are now, with nothing stored.
+
+        Raises:
+            FileError, InvalidArgument: a file is missing, is none, or the layer is
+                compressed.
+        """
+    @property
+    def size(self) -> int: ...
+    @property
+    def digest(self) -> str | None:
+        """`sha256:<hex>`; None for a blob made of source files."""
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset` on.
+
+        Raises:
+            InvalidArgument: not inside the blob.
+            Corrupt: a content of the store is missing or damaged.
+            SourceChanged: a source file is no longer as it was.
+        """
+
+@final
+class Store:
+    """A store of blobs in a folder, which any number of processes may use at once.
+
+    Args:
+        home: the folder; created where it is missing.
+
+    Raises:
+        FileError: it cannot be created.
+    """
+
+    def __new__(cls, home: str | PathLike[str]) -> Store: ...
+    def pack(
+        self, layers: Sequence[LayerSource], meter: Meter | None = None, cache: bool = True
+    ) -> list[PackedLayer]:
+        """Packs layers side by side, each byte read once; answers them in the order given.
+
+        Args:
+            layers: what to pack; the tars are the ones Go's archive/tar writes for kit.
+            meter: counts the files' bytes and can cancel.
+            cache: whether files unchanged since an earlier pack may go unread.
+
+        Raises:
+            FileError, NoSpace: a file cannot be read or written.
+            InvalidArgument: a name no tar can hold, or a raw layer that is not one file.
+            SourceChanged: a file changed while it was read.
+            Cancelled: the meter was cancelled.
+        """
+    def size(self, digest: str) -> int | None:
+        """A blob's size; None unless all of it is there."""
+    def blob(self, digest: str) -> Blob:
+        """Random access to a stored blob. Raises NotFound, Corrupt."""
+    def put(self, data: bytes) -> str:
+        """Stores a small blob; answers its digest."""
+    def verify(self, digest: str, meter: Meter | None = None) -> None:
+        """Hashes a whole blob. Raises NotFound, Corrupt, DigestMismatch, Cancelled."""
+    def verify_all(
+        self, digests: Sequence[str], meter: Meter | None = None
+    ) -> list[tuple[str, str]]:
+        """Hashes blobs side by side; answers digest and fault of those that are not whole."""
+    def digests(self) -> list[str]:
+        """The digests of all blobs, in no order."""
+    def remove(self, digest: str) -> None:
+        """Forgets a blob; its bytes stay until a prune. Raises NotFound."""
+    def prune(self, keep: Sequence[str], meter: Meter | None = None) -> int:
+        """Drops all other blobs and the contents only they used; answers bytes freed.
+
+        Waits until no process is building a blob in this store.
+        """

@@ -3,6 +3,7 @@
 mod digest;
 mod errors;
 mod meter;
+mod store;
 
 use pyo3::prelude::*;
 
@@ -13,5 +14,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<meter::Meter>()?;
     module.add_function(wrap_pyfunction!(digest::sha256_file, module)?)?;
     module.add_function(wrap_pyfunction!(digest::blake3_file, module)?)?;
+    module.add_class::<store::LayerSource>()?;
+    module.add_class::<store::PackedLayer>()?;
+    module.add_class::<store::Blob>()?;
+    module.add_class::<store::Store>()?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Contents: a file's bytes, once, named by BLAKE3, whatever layers they came in.
+//! Contents: a file's bytes, once, named by BLAKE3, shared by all layers.
 
 use std::fs::{File, FileTimes, Metadata, Permissions};
 use std::io;
@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{fresh_name, hex, make_folder};
+use super::{fresh_name, make_folder};
+use crate::digest::hex;
 use crate::{Error, Meter, Result};
 
 /// Bytes hashed between two looks at the meter.
@@ -43,6 +44,11 @@ impl Contents {
         fresh_name(&self.folder.join("tmp"))
     }
 
+    /// The folder of all contents.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The folder of [`Self::temp`].
     pub fn temp_folder(&self) -> PathBuf {
         self.folder.join("tmp")
@@ -50,7 +56,7 @@ impl Contents {
 
     /// Where the content with this BLAKE3 stands, or would.
     pub fn path(&self, hash: &[u8; 32]) -> PathBuf {
-        let name = hex(hash);
+        let name = hex::encode(hash);
         self.folder.join(&name[..2]).join(name)
     }
 
@@ -102,7 +108,7 @@ impl Contents {
         let file = File::open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::corrupt(
                 path.display().to_string(),
-                format!("content {} is missing from the store", hex(hash)),
+                format!("content {} is missing from the store", hex::encode(hash)),
             ),
             _ => Error::io(path, error),
         })?;

@@ -12,7 +12,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::hex;
+use crate::digest::hex;
 use crate::{Error, Result};
 
 pub(super) const MAGIC: [u8; 4] = *b"KFR1";
@@ -114,10 +114,10 @@ impl Recipe {
     ///
     /// Fails with `NotFound`, or with `Corrupt` where the file does not add up.
     pub fn open(home: &Path, digest: &[u8; 32]) -> Result<Self> {
-        let path = folder(home).join(hex(digest));
+        let path = folder(home).join(hex::encode(digest));
         let file = File::open(&path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::NotFound {
-                what: format!("sha256:{}", hex(digest)),
+                what: hex::sha256(digest),
             },
             _ => Error::io(&path, error),
         })?;
@@ -310,7 +310,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let digest = sample(home.path());
         let folder = folder(home.path());
-        std::fs::rename(folder.join(hex(&digest)), folder.join(hex(&[8; 32]))).unwrap();
+        std::fs::rename(
+            folder.join(hex::encode(&digest)),
+            folder.join(hex::encode(&[8; 32])),
+        )
+        .unwrap();
         let swapped = Recipe::open(home.path(), &[8; 32]);
         assert!(matches!(swapped, Err(Error::Corrupt { .. })));
     }
@@ -319,7 +323,7 @@ mod tests {
     fn damaged_inline_bytes_are_found() {
         let home = tempfile::tempdir().unwrap();
         let digest = sample(home.path());
-        let path = folder(home.path()).join(hex(&digest));
+        let path = folder(home.path()).join(hex::encode(&digest));
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[MAGIC.len() + 1] ^= 1;
         std::fs::write(&path, bytes).unwrap();
@@ -337,7 +341,7 @@ mod tests {
         ) {
             let home = tempfile::tempdir().unwrap();
             let digest = sample(home.path());
-            let path = folder(home.path()).join(hex(&digest));
+            let path = folder(home.path()).join(hex::encode(&digest));
             let mut bytes = std::fs::read(&path).unwrap();
             let at = bytes.len() - 1 - position;
             if cut {

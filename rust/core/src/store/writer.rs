@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::recipe::{FOOTER, MAGIC, PIECE, Place, Segment, folder};
-use super::{Hold, fresh_name, hex, make_folder};
+use super::{Hold, fresh_name, make_folder};
+use crate::digest::hex;
 use crate::{Error, Result};
 
 /// Writes a recipe front to back into a temporary file that `commit` renames.
@@ -128,7 +129,7 @@ impl RecipeWriter {
         self.out
             .flush()
             .map_err(|error| Error::io(&self.temp, error))?;
-        let path = self.folder.join(hex(digest));
+        let path = self.folder.join(hex::encode(digest));
         std::fs::rename(&self.temp, &path).map_err(|error| Error::io(&path, error))
     }
 

@@ -28,29 +28,29 @@ pub enum Kind {
 
 /// The bytes before a member's body: its header, with the PAX records it needs in front.
 ///
-/// `name` is relative with `/` between its parts; a directory's gets the `/` at its end
-/// when it has none. `mode` keeps permissions, setuid, setgid and sticky.
+/// `name` is relative with `/` between its parts. kit writes directories without a `/` at
+/// the end, so one that is there is left out. `mode` keeps permissions, setuid, setgid and sticky.
 /// Fails with `Invalid` for a name no tar can hold.
 pub fn header(name: &[u8], kind: Kind, mode: u32) -> Result<Vec<u8>> {
-    let mut name = name.to_vec();
-    if kind == Kind::Directory && !name.ends_with(b"/") {
-        name.push(b'/');
-    }
-    check_name(&name, kind)?;
+    let name = match kind {
+        Kind::Directory => name.strip_suffix(b"/").unwrap_or(name),
+        Kind::File(_) => name,
+    };
+    check_name(name)?;
     let size = match kind {
         Kind::File(size) => size,
         Kind::Directory => 0,
     };
     let flag = if kind == Kind::Directory { b'5' } else { b'0' };
     let long = name.len() > NAME || !name.is_ascii();
-    let split = split_ustar(&name);
+    let split = split_ustar(name);
     if size < OCTAL_LIMIT && (!long || split.is_some()) {
-        let (prefix, suffix) = split.unwrap_or((b"", &name));
+        let (prefix, suffix) = split.unwrap_or((b"", name));
         return Ok(member_block(suffix, prefix, flag, mode, size).to_vec());
     }
     let mut bytes = Vec::with_capacity(4 * BLOCK);
-    pax_records(&mut bytes, &name, long, size);
-    let ascii = to_ascii(&name);
+    pax_records(&mut bytes, name, long, size);
+    let ascii = to_ascii(name);
     bytes.extend(member_block(&ascii, b"", flag, mode, size));
     Ok(bytes)
 }
@@ -61,16 +61,16 @@ pub fn padding(size: u64) -> usize {
     ((UNIT - size % UNIT) % UNIT) as usize
 }
 
-fn check_name(name: &[u8], kind: Kind) -> Result<()> {
+fn check_name(name: &[u8]) -> Result<()> {
     let printed = || String::from_utf8_lossy(name).into_owned();
-    if name.is_empty() || name == b"/" {
+    if name.is_empty() {
         return Err(Error::invalid("a member of a tar needs a name"));
     }
     if name.contains(&0) {
         return Err(Error::invalid(format!("{:?} holds a NUL", printed())));
     }
-    if kind != Kind::Directory && name.ends_with(b"/") {
-        return Err(Error::invalid(format!("{:?} names no file", printed())));
+    if name.ends_with(b"/") {
+        return Err(Error::invalid(format!("{:?} ends in a slash", printed())));
     }
     Ok(())
 }
@@ -80,11 +80,7 @@ fn split_ustar(name: &[u8]) -> Option<(&[u8], &[u8])> {
     if name.len() <= NAME || !name.is_ascii() {
         return None;
     }
-    let reach = match name.len() {
-        length if length > PREFIX + 1 => PREFIX + 1,
-        length if name.ends_with(b"/") => length - 1,
-        length => length,
-    };
+    let reach = name.len().min(PREFIX + 1);
     let slash = name[..reach].iter().rposition(|byte| *byte == b'/')?;
     let suffix = &name[slash + 1..];
     let fits = slash > 0 && slash <= PREFIX && !suffix.is_empty() && suffix.len() <= NAME;
@@ -207,11 +203,11 @@ mod tests {
     }
 
     #[test]
-    fn directories_end_in_a_slash() {
-        let bytes = header(b"src", Kind::Directory, 0o755).unwrap();
-        assert_eq!(text(&bytes[..100]), "src/");
+    fn directories_have_no_slash_at_the_end() {
+        let bytes = header(b"src/", Kind::Directory, 0o755).unwrap();
+        assert_eq!(text(&bytes[..100]), "src");
         assert_eq!(bytes[156], b'5');
-        assert_eq!(bytes, header(b"src/", Kind::Directory, 0o755).unwrap());
+        assert_eq!(bytes, header(b"src", Kind::Directory, 0o755).unwrap());
     }
 
     #[test]
@@ -251,7 +247,9 @@ mod tests {
             (&b""[..], Kind::File(0)),
             (b"", Kind::Directory),
             (b"a\0b", Kind::File(0)),
+            (b"/", Kind::Directory),
             (b"a/", Kind::File(0)),
+            (b"a//", Kind::Directory),
         ] {
             assert!(matches!(header(name, kind, 0), Err(Error::Invalid { .. })));
         }

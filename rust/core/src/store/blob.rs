@@ -1,0 +1,196 @@
+//! Random access to a blob: stored bytes, or a tar never written.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::source::{Compression, LayerSource, Plan, unchanged};
+use super::{Contents, Place, Recipe};
+use crate::tar::encode::{BLOCK, TRAILER, padding};
+use crate::{Error, Meter, Result};
+
+/// Files kept open: a few readers side by side, each in a file or two.
+const OPEN: usize = 16;
+
+/// A blob's bytes by offset; any number of threads may read at once.
+pub struct Blob {
+    size: u64,
+    parts: Parts,
+    open: Mutex<Vec<(usize, Arc<File>)>>,
+}
+
+enum Parts {
+    Recipe(Recipe, Contents),
+    Source(Plan, Vec<u64>),
+}
+
+impl Blob {
+    pub(super) fn of_recipe(recipe: Recipe, contents: Contents) -> Self {
+        Self {
+            size: recipe.size(),
+            parts: Parts::Recipe(recipe, contents),
+            open: Mutex::default(),
+        }
+    }
+
+    /// The tar (or raw file) of a layer's source files as they are now; nothing is stored.
+    ///
+    /// Reading fails with `Changed` once a file is no longer in this state.
+    pub fn of_source(source: LayerSource) -> Result<Self> {
+        if source.compression != Compression::None {
+            return Err(Error::invalid("a compressed layer must be packed first"));
+        }
+        let plan = Plan::of(source)?;
+        let mut starts = Vec::with_capacity(plan.stats.len());
+        let mut size = 0;
+        for (index, stat) in plan.stats.iter().enumerate() {
+            starts.push(size);
+            let body = stat.map_or(0, |stat| stat.size);
+            size += body;
+            if !plan.source.raw {
+                size += (plan.header(index)?.len() + padding(body)) as u64;
+            }
+        }
+        if !plan.source.raw {
+            size += TRAILER.len() as u64;
+        }
+        Ok(Self {
+            size,
+            parts: Parts::Source(plan, starts),
+            open: Mutex::default(),
+        })
+    }
+
+    /// The blob's size.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Fills the whole buffer from `offset` on; `Invalid` past the end.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let end = offset.checked_add(buffer.len() as u64);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(Error::invalid(format!(
+                "bytes {offset} and {} on are not inside a blob of {}",
+                buffer.len(),
+                self.size
+            )));
+        }
+        let mut done = 0;
+        while done < buffer.len() {
+            let at = offset + done as u64;
+            done += match &self.parts {
+                Parts::Recipe(recipe, contents) => {
+                    self.read_recipe(recipe, contents, at, &mut buffer[done..])?
+                }
+                Parts::Source(plan, starts) => {
+                    self.read_source(plan, starts, at, &mut buffer[done..])?
+                }
+            };
+        }
+        Ok(())
+    }
+
+    fn read_recipe(
+        &self,
+        recipe: &Recipe,
+        contents: &Contents,
+        at: u64,
+        room: &mut [u8],
+    ) -> Result<usize> {
+        let missing = || recipe.corrupt("an offset lies in no segment");
+        let index = recipe.find(at).ok_or_else(missing)?;
+        let segment = &recipe.segments()[index];
+        let skip = at - segment.blob_offset;
+        let room = limit(room, segment.length - skip);
+        match segment.place {
+            Place::Inline => recipe.read_inline(segment, skip, room)?,
+            Place::Content { size } => {
+                let file = self.file(index, || {
+                    contents.get(&segment.hash, size, &Meter::default())
+                })?;
+                let path = contents.path(&segment.hash);
+                read_exact(&file, path, segment.at + skip, room)?;
+            }
+        }
+        Ok(room.len())
+    }
+
+    fn read_source(&self, plan: &Plan, starts: &[u64], at: u64, room: &mut [u8]) -> Result<usize> {
+        let index = starts.partition_point(|start| *start <= at);
+        let Some(index) = index.checked_sub(1) else {
+            return Ok(copy_from(&TRAILER, at, room));
+        };
+        let skip = at - starts[index];
+        let header = match plan.source.raw {
+            true => Vec::new(),
+            false => plan.header(index)?,
+        };
+        let head = header.len() as u64;
+        if skip < head {
+            return Ok(copy_from(&header, skip, room));
+        }
+        let skip = skip - head;
+        let body = plan.stats[index].map_or(0, |stat| stat.size);
+        if skip < body {
+            return self.read_member(plan, index, skip, limit(room, body - skip));
+        }
+        let skip = skip - body;
+        let gap = padding(body) as u64;
+        if skip < gap {
+            return Ok(copy_from(&[0; BLOCK][..padding(body)], skip, room));
+        }
+        Ok(copy_from(&TRAILER, skip - gap, room))
+    }
+
+    fn read_member(&self, plan: &Plan, index: usize, at: u64, room: &mut [u8]) -> Result<usize> {
+        let (Some(path), Some(stat)) = (&plan.source.members[index].source, plan.stats[index])
+        else {
+            return Err(Error::internal("a directory has no bytes"));
+        };
+        let file = self.file(index, || {
+            let opened = plan.open(index)?;
+            let none = || Error::internal("a directory has no bytes");
+            opened.map(|(file, ..)| file).ok_or_else(none)
+        })?;
+        read_exact(&file, path.clone(), at, room)?;
+        unchanged(&file, path, &stat)?;
+        Ok(room.len())
+    }
+
+    /// The open file of a part, from the few that are kept.
+    fn file(&self, index: usize, open: impl FnOnce() -> Result<File>) -> Result<Arc<File>> {
+        let kept = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, file)) = kept().iter().find(|(of, _)| *of == index) {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(open()?);
+        let mut kept = kept();
+        if kept.len() == OPEN {
+            kept.remove(0);
+        }
+        kept.push((index, file.clone()));
+        Ok(file)
+    }
+}
+
+fn limit(room: &mut [u8], most: u64) -> &mut [u8] {
+    let length = room.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+    &mut room[..length]
+}
+
+fn copy_from(bytes: &[u8], skip: u64, room: &mut [u8]) -> usize {
+    let rest = &bytes[usize::try_from(skip).map_or(bytes.len(), |skip| skip.min(bytes.len()))..];
+    let take = rest.len().min(room.len());
+    room[..take].copy_from_slice(&rest[..take]);
+    take
+}
+
+fn read_exact(file: &File, path: PathBuf, at: u64, room: &mut [u8]) -> Result<()> {
+    file.read_exact_at(room, at)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Error::Changed { path },
+            _ => Error::io(path, error),
+        })
+}

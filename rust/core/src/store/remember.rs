@@ -1,0 +1,91 @@
+//! Remembers digests of packed layers, so that unchanged files go unread.
+//!
+//! An entry `HOME/cache/layers/<key>` stands for one list of members in one state: names,
+//! modes, and size, times, inode and device of every file. It holds digest, diff id, size
+//! and a checksum. Entries are hints: a layer is only taken over while the store holds it.
+
+use std::path::{Path, PathBuf};
+
+use super::source::{Compression, Plan};
+use super::{fresh_name, make_folder};
+use crate::digest::hex;
+use crate::{Error, Result};
+
+/// Changes when anything about the key or the bytes of packed layers changes.
+const VERSION: &[u8] = b"kitfast layer 1";
+const ENTRY: usize = 104;
+
+/// What packing a layer gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Known {
+    pub digest: [u8; 32],
+    pub diff_id: [u8; 32],
+    pub size: u64,
+}
+
+/// Where what is known of this plan stands, or would.
+pub(super) fn path(home: &Path, plan: &Plan) -> PathBuf {
+    folder(home).join(hex::encode(&key(plan)))
+}
+
+pub(super) fn folder(home: &Path) -> PathBuf {
+    home.join("cache/layers")
+}
+
+/// What is known of a plan; none when nothing is, or the entry is damaged.
+pub(super) fn recall(path: &Path) -> Option<Known> {
+    let bytes: [u8; ENTRY] = std::fs::read(path).ok()?.try_into().ok()?;
+    if blake3::hash(&bytes[..72]).as_bytes()[..] != bytes[72..] {
+        return None;
+    }
+    Some(Known {
+        digest: *bytes.first_chunk()?,
+        diff_id: *bytes[32..].first_chunk()?,
+        size: u64::from_le_bytes(*bytes[64..].first_chunk()?),
+    })
+}
+
+/// Writes down what packing gave, unless a file was so fresh that a change may not show.
+pub(super) fn remember(path: &Path, plan: &Plan, known: &Known) -> Result<()> {
+    let settled = |stat: &super::source::Stat| stat.is_settled(plan.taken);
+    if !plan.stats.iter().flatten().all(settled) {
+        return Ok(());
+    }
+    let mut bytes = Vec::with_capacity(ENTRY);
+    bytes.extend(known.digest);
+    bytes.extend(known.diff_id);
+    bytes.extend(known.size.to_le_bytes());
+    let sum = blake3::hash(&bytes);
+    bytes.extend(sum.as_bytes());
+    let folder = path.parent().expect("an entry has a folder");
+    make_folder(folder)?;
+    let temp = fresh_name(folder);
+    let written = std::fs::write(&temp, bytes).and_then(|()| std::fs::rename(&temp, path));
+    written.map_err(|error| {
+        // The write's error is the one to tell.
+        let _ = std::fs::remove_file(&temp);
+        Error::io(path, error)
+    })
+}
+
+fn key(plan: &Plan) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(VERSION);
+    let compression: u8 = match plan.source.compression {
+        Compression::None => 0,
+        Compression::Gzip => 1,
+        Compression::GzipFastest => 2,
+        Compression::Zstd => 3,
+    };
+    hasher.update(&[compression, u8::from(plan.source.raw)]);
+    for (member, stat) in plan.source.members.iter().zip(&plan.stats) {
+        hasher.update(&(member.name.len() as u64).to_le_bytes());
+        hasher.update(&member.name);
+        hasher.update(&member.mode.to_le_bytes());
+        hasher.update(&[u8::from(stat.is_some())]);
+        if let Some(stat) = stat {
+            stat.feed(&mut hasher);
+        }
+    }
+    *hasher.finalize().as_bytes()
+}

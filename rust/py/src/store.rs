@@ -1,0 +1,222 @@
+//! The store, as Python sees it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kitfast_core::digest::hex;
+use kitfast_core::store::{self, Compression, Member};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::raise;
+use crate::meter::{Meter, or_new};
+
+/// What one layer is made of.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct LayerSource(store::LayerSource);
+
+#[pymethods]
+impl LayerSource {
+    #[new]
+    #[pyo3(signature = (members, compression = "none", raw = false))]
+    fn new(
+        members: Vec<(PathBuf, Option<PathBuf>, u32)>,
+        compression: &str,
+        raw: bool,
+    ) -> PyResult<Self> {
+        let members = members.into_iter().map(|(name, source, mode)| Member {
+            name: name.into_os_string().into_encoded_bytes(),
+            source,
+            mode,
+        });
+        Ok(Self(store::LayerSource {
+            members: members.collect(),
+            compression: parse(compression)?,
+            raw,
+        }))
+    }
+}
+
+fn parse(compression: &str) -> PyResult<Compression> {
+    Ok(match compression {
+        "none" => Compression::None,
+        "gzip" => Compression::Gzip,
+        "gzip-fastest" => Compression::GzipFastest,
+        "zstd" => Compression::Zstd,
+        other => {
+            let text = format!("{other:?} is none of none, gzip, gzip-fastest, zstd");
+            return Err(raise(kitfast_core::Error::invalid(text)));
+        }
+    })
+}
+
+/// A layer in the store.
+#[pyclass(frozen, get_all, module = "kitfast._core")]
+pub struct PackedLayer {
+    digest: String,
+    diff_id: String,
+    size: u64,
+    reused: bool,
+}
+
+impl From<store::Packed> for PackedLayer {
+    fn from(packed: store::Packed) -> Self {
+        Self {
+            digest: hex::sha256(&packed.digest),
+            diff_id: hex::sha256(&packed.diff_id),
+            size: packed.size,
+            reused: packed.reused,
+        }
+    }
+}
+
+/// Random access to a blob's bytes.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct Blob {
+    inner: store::Blob,
+    digest: Option<String>,
+}
+
+#[pymethods]
+impl Blob {
+    #[staticmethod]
+    fn of_source(py: Python<'_>, source: &Bound<'_, LayerSource>) -> PyResult<Self> {
+        let source = source.get().0.clone();
+        let inner = py
+            .detach(|| store::Blob::of_source(source))
+            .map_err(raise)?;
+        Ok(Self {
+            inner,
+            digest: None,
+        })
+    }
+
+    #[getter]
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+
+    #[getter]
+    fn digest(&self) -> Option<&str> {
+        self.digest.as_deref()
+    }
+
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        offset: u64,
+        length: usize,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        // Checked before a buffer of that length is made.
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.inner.size()) {
+            let text = format!("{length} bytes at {offset} are not inside the blob");
+            return Err(raise(kitfast_core::Error::invalid(text)));
+        }
+        PyBytes::new_with(py, length, |buffer| {
+            py.detach(|| self.inner.read(offset, buffer)).map_err(raise)
+        })
+    }
+}
+
+/// The local store.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct Store(pub store::Store);
+
+#[pymethods]
+impl Store {
+    #[new]
+    fn new(py: Python<'_>, home: PathBuf) -> PyResult<Self> {
+        py.detach(|| store::Store::open(&home))
+            .map(Self)
+            .map_err(raise)
+    }
+
+    #[pyo3(signature = (layers, meter = None, cache = true))]
+    fn pack(
+        &self,
+        py: Python<'_>,
+        layers: Vec<Bound<'_, LayerSource>>,
+        meter: Option<&Bound<'_, Meter>>,
+        cache: bool,
+    ) -> PyResult<Vec<PackedLayer>> {
+        let meter = or_new(meter);
+        let layers: Vec<_> = layers.iter().map(|layer| layer.get().0.clone()).collect();
+        let packed = py.detach(|| self.0.pack(layers, cache, &meter));
+        Ok(packed.map_err(raise)?.into_iter().map(Into::into).collect())
+    }
+
+    fn size(&self, py: Python<'_>, digest: &str) -> PyResult<Option<u64>> {
+        let digest = hex::parse_sha256(digest).map_err(raise)?;
+        py.detach(|| self.0.size(&digest)).map_err(raise)
+    }
+
+    fn blob(&self, py: Python<'_>, digest: &str) -> PyResult<Blob> {
+        let bytes = hex::parse_sha256(digest).map_err(raise)?;
+        let inner = py.detach(|| self.0.blob(&bytes)).map_err(raise)?;
+        Ok(Blob {
+            inner,
+            digest: Some(digest.to_owned()),
+        })
+    }
+
+    fn put(&self, py: Python<'_>, data: &[u8]) -> PyResult<String> {
+        let digest = py.detach(|| self.0.put(data)).map_err(raise)?;
+        Ok(hex::sha256(&digest))
+    }
+
+    #[pyo3(signature = (digest, meter = None))]
+    fn verify(
+        &self,
+        py: Python<'_>,
+        digest: &str,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<()> {
+        let digest = hex::parse_sha256(digest).map_err(raise)?;
+        let meter = or_new(meter);
+        py.detach(|| self.0.verify(&digest, &meter)).map_err(raise)
+    }
+
+    #[pyo3(signature = (digests, meter = None))]
+    fn verify_all(
+        &self,
+        py: Python<'_>,
+        digests: Vec<String>,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<Vec<(String, String)>> {
+        let digests = parse_all(&digests)?;
+        let meter = or_new(meter);
+        let damaged = py.detach(|| self.0.verify_all(&digests, &meter));
+        let told = |(digest, error): ([u8; 32], kitfast_core::Error)| {
+            (hex::sha256(&digest), error.to_string())
+        };
+        Ok(damaged.map_err(raise)?.into_iter().map(told).collect())
+    }
+
+    fn digests(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let digests = py.detach(|| self.0.digests()).map_err(raise)?;
+        Ok(digests.iter().map(hex::sha256).collect())
+    }
+
+    fn remove(&self, py: Python<'_>, digest: &str) -> PyResult<()> {
+        let digest = hex::parse_sha256(digest).map_err(raise)?;
+        py.detach(|| self.0.remove(&digest)).map_err(raise)
+    }
+
+    #[pyo3(signature = (keep, meter = None))]
+    fn prune(
+        &self,
+        py: Python<'_>,
+        keep: Vec<String>,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<u64> {
+        let keep = parse_all(&keep)?;
+        let meter: Arc<kitfast_core::Meter> = or_new(meter);
+        py.detach(|| self.0.prune(&keep, &meter)).map_err(raise)
+    }
+}
+
+fn parse_all(digests: &[String]) -> PyResult<Vec<[u8; 32]>> {
+    let parsed = digests.iter().map(|digest| hex::parse_sha256(digest));
+    parsed.collect::<Result<_, _>>().map_err(raise)
+}
