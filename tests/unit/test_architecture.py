@@ -14,26 +14,27 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "python" / "kitfast"
 LONGEST_FILE = 400
 
-# Each part and what it may import of kitfast; a part may always import itself.
-VALUES = {"errors", "_core"}
-LOW = VALUES | {"settings", "progress", "offload"}
-PLACES = LOW | {"oci", "kitfile"}
+# The parts from the lowest to the highest. Each may import itself and every lower one,
+# but none of its own row: the store and the registry do not know each other.
+ROWS: tuple[tuple[str, ...], ...] = (
+    ("errors", "_core"),
+    ("settings", "progress", "together"),
+    ("offload",),
+    ("oci",),
+    ("kitfile",),
+    ("store", "registry"),
+    ("transfer",),
+    ("modelkit",),
+    ("aio",),
+    ("blocking",),
+    ("",),  # the package itself
+    ("cli",),
+    ("__main__",),
+)
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
-    "_core": set(),
-    "settings": VALUES,
-    "progress": VALUES,
-    "offload": VALUES | {"progress"},
-    "oci": VALUES,
-    "kitfile": VALUES | {"oci"},
-    "store": PLACES,
-    "registry": PLACES,
-    "transfer": PLACES | {"store", "registry"},
-    "modelkit": PLACES | {"store", "registry", "transfer"},
-    "aio": PLACES | {"store", "registry", "transfer", "modelkit"},
-    "": PLACES | {"store", "registry", "transfer", "modelkit", "aio"},
-    "cli": PLACES | {"aio", "", "store", "registry", "transfer", "modelkit"},
-    "__main__": {"cli"},
+    part: {lower for row in ROWS[:height] for lower in row}
+    for height, parts in enumerate(ROWS)
+    for part in parts
 }
 # The one part through which each heavy dependency comes in.
 DOORS = {

@@ -1,4 +1,4 @@
-//! BLAKE3 of one stream, in order, with a small state that can be saved and restored.
+//! BLAKE3 of one stream, in order, with a small state to save and restore.
 
 use blake3::Hasher;
 use blake3::hazmat::{

@@ -1,4 +1,4 @@
-//! Joins the headers that describe one member: PAX records, GNU long names, the header.
+//! Joins the headers that describe one member: PAX records, long names, the header.
 
 use super::decode::{BLOCK, Header, Kind, decode};
 use crate::{Error, Result};

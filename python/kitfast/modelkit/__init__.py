@@ -1,0 +1,1 @@
+"""The verbs: what can be done with a kit, one module each."""

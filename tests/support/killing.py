@@ -1,0 +1,37 @@
+"""Kills a command at many points of its run, and lets a check look after each."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.commands import Kitfast, wait
+
+
+def kill_often(
+    kitfast: Kitfast,
+    words: tuple[str | Path, ...],
+    *,
+    times: int,
+    longest_seconds: float,
+    check: Callable[[], None],
+) -> int:
+    """Starts a command `times` times and kills each with SIGKILL at a random point.
+
+    `longest_seconds` is how long a whole run takes. Returns how many were still running
+    when they were killed; a command that ended before that must have ended well.
+    """
+    chance = random.Random(times)
+    killed = 0
+    for number in range(times):
+        child = kitfast.start(*words)
+        # Spread over the run: every stretch of it is hit once.
+        time.sleep(longest_seconds * (number + chance.random()) / times)
+        child.kill()
+        wait(child)
+        assert child.returncode in (0, -9), f"{words} ended with {child.returncode}"
+        killed += child.returncode == -9
+        check()
+    return killed
