@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from kitfast.errors import ConnectionFailed, NotInRegistry, RegistryError
 from kitfast.transfer.download import download
 from kitfast.transfer.limits import Limits, Patience
 from kitfast.transfer.plan import MIB
@@ -200,3 +201,87 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
     """A body of these pieces."""
     for piece in data:
         yield piece
+
+
+@dataclass
+class MemoryUpload:
+    """An upload session that appends, as registries do."""
+
+    sink: MemoryUploads
+    monolithic: bool = False
+    min_chunk: int = 0
+    offset: int = 0
+    held: bytearray = field(default_factory=bytearray)
+    closed: bool = False
+
+    async def patch(self, body: AsyncIterator[bytes], length: int) -> None:
+        await self.sink.act("patch")
+        taken = await self._take(body, length)
+        self.offset += taken
+
+    async def put(
+        self, digest: str, body: AsyncIterator[bytes] | None = None, length: int = 0
+    ) -> None:
+        await self.sink.act("put" if body is None else "put whole")
+        if body is not None:
+            await self._take(body, length)
+        found = MemoryBlob(bytes(self.held))
+        if found.digest != digest:
+            raise RegistryError("wrong digest", status=400, code="DIGEST_INVALID")
+        self.sink.blobs[digest] = found.data
+        self.closed = True
+
+    async def status(self) -> int:
+        await self.sink.act("status")
+        if self.sink.loses_sessions:
+            raise NotInRegistry("no such upload", status=404, code="BLOB_UPLOAD_UNKNOWN")
+        self.offset = len(self.held)
+        return self.offset
+
+    async def _take(self, body: AsyncIterator[bytes], length: int) -> int:
+        begun = len(self.held)
+        async for chunk in body:
+            await asyncio.sleep(0)
+            self.held += chunk
+            self.sink.longest_slice = max(self.sink.longest_slice, len(chunk))
+            if self.sink.breaks_at is not None and len(self.held) >= self.sink.breaks_at:
+                self.sink.breaks_at = None
+                raise ConnectionFailed("broke", transient=True)
+        assert len(self.held) - begun == length
+        return length
+
+
+@dataclass
+class MemoryUploads:
+    """Takes uploads; `fail` names the calls that fail next, and how."""
+
+    host: str = "registry.test"
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    mountable: set[str] = field(default_factory=set)
+    fail: list[tuple[str, Exception]] = field(default_factory=list)
+    monolithic: bool = False
+    min_chunk: int = 0
+    loses_sessions: bool = False
+    breaks_at: int | None = None
+    calls: list[str] = field(default_factory=list)
+    sessions: list[MemoryUpload] = field(default_factory=list)
+    longest_slice: int = 0
+
+    async def act(self, call: str) -> None:
+        self.calls.append(call)
+        await asyncio.sleep(0)
+        if self.fail and self.fail[0][0] == call:
+            raise self.fail.pop(0)[1]
+
+    async def blob_size(self, repository: str, digest: str) -> int | None:
+        await self.act("head")
+        return len(self.blobs[digest]) if digest in self.blobs else None
+
+    async def start_upload(
+        self, repository: str, *, mount: str | None = None, source: str | None = None
+    ) -> MemoryUpload | None:
+        await self.act("mount" if mount else "start")
+        if mount in self.mountable:
+            return None
+        self.sessions.append(MemoryUpload(self, self.monolithic, self.min_chunk))
+        return self.sessions[-1]

@@ -25,6 +25,8 @@ from kitfast.transfer.trouble import Trouble
 # 35 MB in this time, about one part.
 BUDGET_SECONDS = 0.02
 
+RESUMES = "what is down is kept: the same command goes on from there"
+
 
 async def download(
     registry: BlobSource,
@@ -135,9 +137,12 @@ class _Download:
             await self._stream_all()
 
     async def _pause(self, trouble: Trouble, fetch: Fetch) -> None:
+        failure = fetch.failure
+        if failure is None:
+            raise AssertionError("a request that left something undone has a failure")
         self._troubled += 1
         try:
-            await trouble.wait_after(fetch)
+            await trouble.after(failure, progress=fetch.position - fetch.part.start)
         finally:
             self._troubled -= 1
 
@@ -152,7 +157,11 @@ class _Download:
 
     def _trouble(self) -> Trouble:
         return Trouble(
-            self._registry.host, self._repository, self._blob, self._landing, self._limits
+            f"{self._registry.host}/{self._repository}",
+            self._blob,
+            self._limits,
+            done=lambda: self._landing.received,
+            hint=RESUMES,
         )
 
     async def _attempt(self, part: Part, *, hedge: bool = False) -> Fetch:

@@ -32,6 +32,7 @@ _MEMORY_LIMITS = (
 )
 
 _without_ranges: dict[str, float] = {}
+_without_chunks: set[str] = set()
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Limits]
 
 
@@ -106,6 +107,14 @@ class Limits:
         """Remembers for the process that `host` answers ranges with whole blobs."""
         _without_ranges[host] = monotonic()
 
+    def has_chunks(self, host: str) -> bool:
+        """Whether `host` takes blobs in chunks, as far as is known."""
+        return host not in _without_chunks
+
+    def lacks_chunks(self, host: str) -> None:
+        """Remembers for the process that `host` takes blobs in one piece only."""
+        _without_chunks.add(host)
+
     def received(self, count: int) -> None:
         """Counts bytes that came over any connection; this is what finds the width."""
         full = self.connections.waiting > 0
@@ -138,6 +147,12 @@ class Limits:
     def _apply(self, width: int) -> None:
         if width != self.connections.width:
             self.connections.resize(width)
+
+
+def forget_hosts() -> None:
+    """Forgets what was learnt about hosts, as a new process would know nothing."""
+    _without_ranges.clear()
+    _without_chunks.clear()
 
 
 def shared() -> Limits:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import NoReturn
 
 from kitfast.errors import ConnectionFailed, RegistryError
-from kitfast.transfer.ends import Arrival, Named
-from kitfast.transfer.fetch import Fetch
+from kitfast.transfer.ends import Named
 from kitfast.transfer.limits import Limits, Patience
 from kitfast.transfer.plan import MIB
 
@@ -18,14 +18,10 @@ PROGRESS = MIB
 
 TOO_MANY = frozenset({429, 503})
 
-RESUMES = "what is down is kept: the same command goes on from there"
-
 
 def may_retry(error: BaseException) -> bool:
     """Whether the same request may succeed when it is made again."""
-    return isinstance(error, RegistryError | ConnectionFailed) and bool(
-        getattr(error, "transient", False)
-    )
+    return isinstance(error, RegistryError | ConnectionFailed) and error.transient
 
 
 def pause(failures: int, patience: Patience, error: BaseException | None) -> float:
@@ -36,29 +32,44 @@ def pause(failures: int, patience: Patience, error: BaseException | None) -> flo
 
 
 class Trouble:
-    """Counts the failures of one part and pauses longer after each."""
+    """Counts the failures of one part, or one upload, and pauses longer after each."""
 
     def __init__(
-        self, host: str, repository: str, blob: Named, landing: Arrival, limits: Limits
+        self,
+        place: str,
+        blob: Named,
+        limits: Limits,
+        *,
+        done: Callable[[], int],
+        hint: str,
     ) -> None:
-        """Begins with no failures."""
-        self._host, self._repository, self._blob = host, repository, blob
-        self._landing, self._limits = landing, limits
+        """Begins with no failures.
+
+        Args:
+            place: host and repository, for the error.
+            blob: what is moved.
+            limits: what is made smaller after failures, and the patience.
+            done: tells how many bytes of the blob have been moved.
+            hint: what to do when it is given up.
+        """
+        self._place, self._blob, self._limits = place, blob, limits
+        self._done, self._hint = done, hint
         self._failures = 0
 
-    async def wait_after(self, fetch: Fetch) -> None:
-        """Pauses after a request that left something undone.
+    async def after(self, failure: BaseException, *, progress: int) -> None:
+        """Pauses after a failure.
+
+        Args:
+            failure: what went wrong; raised when another try is of no use.
+            progress: bytes the try moved before it failed.
 
         Raises:
-            KitfastError: the failure is final, or it was one too many.
+            RegistryError, ConnectionFailed: it was one failure too many.
         """
-        failure = fetch.failure
-        if failure is None:
-            raise AssertionError("a request that failed has a failure")
         if not may_retry(failure):
             raise failure
         self._slow_down(failure)
-        if fetch.position - fetch.part.start >= PROGRESS:
+        if progress >= PROGRESS:
             self._failures = 0
         self._failures += 1
         if self._failures >= self._limits.patience.attempts:
@@ -72,16 +83,15 @@ class Trouble:
             self._limits.failed()
 
     def _give_up(self, failure: BaseException) -> NoReturn:
-        size = self._blob.size
-        done = size - sum(end - start for start, end in self._landing.missing())
         kind = type(failure) if isinstance(failure, RegistryError) else ConnectionFailed
+        done, size = self._done(), self._blob.size
         raise kind(
-            f"{self._host}/{self._repository}: gave up {self._blob.digest} at {done} of {size} "
-            f"bytes after {self._failures} failures in a row, the last: {failure}",
-            hint=RESUMES,
-            host=self._host,
+            f"{self._place}: gave up {self._blob.digest} at {done} of {size} bytes "
+            f"after {self._failures} failures in a row, the last: {failure}",
+            hint=self._hint,
             digest=self._blob.digest,
             done=done,
             size=size,
             status=getattr(failure, "status", None),
+            code=getattr(failure, "code", None),
         ) from failure

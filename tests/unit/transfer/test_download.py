@@ -18,16 +18,15 @@ from tests.support.memory import (
     small_parts,
 )
 
-from kitfast.transfer import limits as limits_module
-from kitfast.transfer.limits import Limits
+from kitfast.transfer.limits import Limits, forget_hosts
 from kitfast.transfer.plan import MIB
 
 BLOB = random_blob(6 * MIB + 77)
 
 
 @pytest.fixture(autouse=True)
-def forget_hosts() -> None:
-    limits_module._without_ranges.clear()
+def know_no_host() -> None:
+    forget_hosts()
 
 
 async def test_all_parts_come_in_order_and_are_counted_once() -> None:

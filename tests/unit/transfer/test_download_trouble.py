@@ -20,16 +20,15 @@ from tests.support.memory import (
 )
 
 from kitfast.errors import ConnectionFailed, NotInRegistry, ProtocolError, RegistryError
-from kitfast.transfer import limits as limits_module
-from kitfast.transfer.limits import Limits, Patience
+from kitfast.transfer.limits import Limits, Patience, forget_hosts
 from kitfast.transfer.plan import MIB
 
 BLOB = random_blob(6 * MIB + 77)
 
 
 @pytest.fixture(autouse=True)
-def forget_hosts() -> None:
-    limits_module._without_ranges.clear()
+def know_no_host() -> None:
+    forget_hosts()
 
 
 async def test_a_broken_whole_stream_goes_on() -> None:
