@@ -7,6 +7,7 @@ pub mod error;
 pub mod meter;
 pub mod store;
 pub mod tar;
+pub mod target;
 
 pub use error::{Error, Result};
 pub use meter::Meter;

@@ -151,7 +151,7 @@ fn octal(field: &[u8]) -> Option<u64> {
     let start = field.iter().position(|b| !blank(b)).unwrap_or(field.len());
     let rest = &field[start..];
     let end = rest.iter().position(blank).unwrap_or(rest.len());
-    if !rest[end..].iter().all(|b| blank(b)) {
+    if !rest[end..].iter().all(blank) {
         return None;
     }
     rest[..end].iter().try_fold(0u64, |value, &digit| {

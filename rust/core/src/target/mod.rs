@@ -1,0 +1,223 @@
+//! A folder that unpacked files appear in by rename, and that nothing can leave.
+
+pub mod beneath;
+mod publish;
+pub mod staging;
+
+pub use staging::Staging;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, fstatvfs, openat, unlinkat};
+use rustix::io::Errno;
+
+use crate::tar::Name;
+use crate::tar::guard::{RESERVED, unsafe_member};
+use crate::{Error, Result};
+
+/// What to do about a file that is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Fail, before anything is published.
+    Refuse,
+    /// Replace it.
+    Overwrite,
+    /// Leave it as it is.
+    Keep,
+}
+
+/// Whether a file would be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Yes.
+    Write,
+    /// No: one is there and is kept.
+    Keep,
+}
+
+/// The folder, held open: a link put in its place meanwhile changes nothing.
+///
+/// Every name is resolved beneath it without following links. Files are made in a staging
+/// folder inside of it and renamed to their names when they are whole.
+#[derive(Debug)]
+pub struct Target {
+    root: OwnedFd,
+    path: PathBuf,
+    existing: Existing,
+    umask: u32,
+    folds_case: bool,
+    modes: Mutex<Vec<(Name, u32)>>,
+    files: AtomicU64,
+    bytes: AtomicU64,
+    kept: AtomicU64,
+}
+
+impl Target {
+    /// Opens the folder at `path`, made if need be.
+    pub fn open(path: &Path, existing: Existing) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(|error| Error::io(path, error))?;
+        let root = beneath::open_root(path).map_err(|error| Error::io(path, error.into()))?;
+        let mut target = Self {
+            root,
+            path: path.to_path_buf(),
+            existing,
+            umask: 0o022,
+            folds_case: false,
+            modes: Mutex::default(),
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+        };
+        target.probe()?;
+        Ok(target)
+    }
+
+    /// Learns the umask, which cannot be asked for without changing it, and the case rules.
+    fn probe(&mut self) -> Result<()> {
+        let staging = self.fresh_staging()?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let all = Mode::from_raw_mode(0o777);
+        let probe = openat(staging.folder(), "probe", flags, all)
+            .and_then(fstat)
+            .map_err(|error| Error::io(staging.path("probe"), error.into()))?;
+        self.umask = 0o777 & !probe.st_mode;
+        self.folds_case = staging.size_of("PROBE")?.is_some();
+        staging.destroy()
+    }
+
+    /// What happens to files that are there.
+    pub fn existing(&self) -> Existing {
+        self.existing
+    }
+
+    /// Whether the file system takes `A` and `a` for one name.
+    pub fn folds_case(&self) -> bool {
+        self.folds_case
+    }
+
+    /// Files published so far.
+    pub fn files(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
+    }
+
+    /// Bytes in the files published so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Files left alone because they were there.
+    pub fn kept(&self) -> u64 {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Bytes this user may still write on the folder's file system.
+    pub fn free_space(&self) -> Result<u64> {
+        free_space(self.root.as_fd()).map_err(|error| Error::io(&self.path, error.into()))
+    }
+
+    /// The staging folder called `key`; `None` while somebody else uses it.
+    pub fn staging(&self, key: &str) -> Result<Option<Staging>> {
+        let name = format!("{RESERVED}staging");
+        let path = self.path.join(&name);
+        loop {
+            let opened = beneath::make(self.root.as_fd(), name.as_bytes());
+            let parent = opened.map_err(|error| Error::io(&path, error.into()))?;
+            match Staging::open(parent.as_fd(), &path, key) {
+                // Somebody who was done removed the staging folder in between.
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// A staging folder nobody else has.
+    pub fn fresh_staging(&self) -> Result<Staging> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+            let key = format!("fresh-{}-{count}", std::process::id());
+            if let Some(staging) = self.staging(&key)? {
+                staging.clear()?;
+                return Ok(staging);
+            }
+        }
+    }
+
+    /// Makes the directory `name` and those around it; an existing one keeps its mode.
+    ///
+    /// Its mode (permission bits only, umask applied) takes full effect at
+    /// [`Target::finish`]: until then its owner may write.
+    pub fn directory(&self, name: &Name, mode: u32) -> Result<()> {
+        if name.is_root() {
+            return Ok(());
+        }
+        let (folder, last) = name.split();
+        let parent = self.make(name, folder)?;
+        let mode = mode & 0o777 & !self.umask;
+        let made = beneath::make_one(parent.as_fd(), last, mode | 0o700);
+        if !made.map_err(|error| self.error(name, error))? {
+            return self.make(name, name.as_bytes()).map(drop);
+        }
+        if mode & 0o700 != 0o700 {
+            let mut modes = self.modes.lock().unwrap_or_else(PoisonError::into_inner);
+            modes.push((name.clone(), mode));
+        }
+        Ok(())
+    }
+
+    /// Applies directory modes, innermost first, and removes the staging folder if empty.
+    pub fn finish(&self) -> Result<()> {
+        let modes = std::mem::take(&mut *self.modes.lock().unwrap_or_else(PoisonError::into_inner));
+        for (name, mode) in modes.iter().rev() {
+            let (folder, last) = name.split();
+            beneath::open(self.root.as_fd(), folder)
+                .and_then(|parent| beneath::open_list(parent.as_fd(), last))
+                .and_then(|made| fchmod(&made, Mode::from_raw_mode(*mode)))
+                .map_err(|error| self.error(name, error))?;
+        }
+        let name = format!("{RESERVED}staging");
+        match unlinkat(&self.root, name.as_str(), AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+            Err(error) => Err(Error::io(self.path.join(name), error.into())),
+        }
+    }
+
+    fn make(&self, name: &Name, folder: &[u8]) -> Result<OwnedFd> {
+        beneath::make(self.root.as_fd(), folder).map_err(|error| self.blocked(name, error))
+    }
+
+    /// What an error on the way to `name` means.
+    fn blocked(&self, name: &Name, error: Errno) -> Error {
+        match error {
+            Errno::LOOP => unsafe_member(name.as_bytes(), "a symbolic link stands on its way"),
+            Errno::NOTDIR | Errno::EXIST => unsafe_member(
+                name.as_bytes(),
+                "a file or a link stands where it needs a directory",
+            ),
+            Errno::XDEV => unsafe_member(name.as_bytes(), "its way leads out of the folder"),
+            error => self.error(name, error),
+        }
+    }
+
+    fn exists(&self, name: &Name) -> Error {
+        Error::Exists {
+            path: self.path.join(name.as_path()),
+        }
+    }
+
+    fn error(&self, name: &Name, error: Errno) -> Error {
+        Error::io(self.path.join(name.as_path()), error.into())
+    }
+}
+
+/// Bytes this user may still write on the file system `file` is on.
+pub fn free_space(file: std::os::fd::BorrowedFd<'_>) -> rustix::io::Result<u64> {
+    let stat = fstatvfs(file)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(test)]
+mod tests;
