@@ -162,3 +162,59 @@ class Store:
 
         Waits until no process is building a blob in this store.
         """
+
+@final
+class Target:
+    """A folder that unpacked files appear in whole, and that no name leads out of.
+
+    The folder is held open: putting a link in its place meanwhile changes nothing.
+    """
+
+    def __new__(cls, root: str | PathLike[str], existing: str = "refuse") -> Target:
+        """Opens `root`, making it if need be.
+
+        Args:
+            root: the folder.
+            existing: "refuse" (a file that is there is an error, before anything of the
+                blob is published), "overwrite" or "keep".
+
+        Raises:
+            FileError: the folder cannot be made or opened.
+            InvalidArgument: another word for `existing`.
+        """
+
+    def put(self, name: str, data: bytes, mode: int = 0o644) -> bool:
+        """Writes a small file at once; False if one is there and is kept.
+
+        One that is there with the same bytes is fine whatever `existing` says.
+
+        Raises:
+            AlreadyExists: a file is there and must not be replaced.
+            UnsafeMember: the name leads out of the folder.
+        """
+
+    def would_write(self, name: str) -> bool:
+        """Whether a file of this name would be written; False if one is there and is kept.
+
+        Raises:
+            AlreadyExists: a file is there and must not be replaced.
+            UnsafeMember: the name leads out of the folder.
+        """
+
+    def free_space(self) -> int:
+        """Bytes this user may still write on the folder's file system."""
+
+    def finish(self) -> None:
+        """Applies the directories' modes and removes the staging folder if it is empty."""
+
+    @property
+    def files(self) -> int:
+        """Files published so far."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes in the files published so far."""
+
+    @property
+    def kept(self) -> int:
+        """Files left alone because they were there."""

@@ -4,6 +4,7 @@ mod digest;
 mod errors;
 mod meter;
 mod store;
+mod target;
 
 use pyo3::prelude::*;
 
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<meter::Meter>()?;
+    module.add_class::<target::Target>()?;
     module.add_function(wrap_pyfunction!(digest::sha256_file, module)?)?;
     module.add_function(wrap_pyfunction!(digest::blake3_file, module)?)?;
     module.add_class::<store::LayerSource>()?;

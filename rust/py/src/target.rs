@@ -1,0 +1,75 @@
+//! The safe target folder, as Python sees it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kitfast_core::tar::Name;
+use kitfast_core::target::{self, Existing};
+use pyo3::prelude::*;
+
+use crate::errors::raise;
+
+/// A folder that unpacked files appear in whole, and that no name leads out of.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct Target(pub Arc<target::Target>);
+
+#[pymethods]
+impl Target {
+    #[new]
+    #[pyo3(signature = (root, existing = "refuse"))]
+    fn new(py: Python<'_>, root: PathBuf, existing: &str) -> PyResult<Self> {
+        let existing = match existing {
+            "refuse" => Existing::Refuse,
+            "overwrite" => Existing::Overwrite,
+            "keep" => Existing::Keep,
+            other => {
+                let why = format!("existing is refuse, overwrite or keep, not {other:?}");
+                return Err(raise(kitfast_core::Error::invalid(why)));
+            }
+        };
+        let opened = py.detach(|| target::Target::open(&root, existing));
+        Ok(Self(Arc::new(opened.map_err(raise)?)))
+    }
+
+    #[pyo3(signature = (name, data, mode = 0o644))]
+    fn put(&self, py: Python<'_>, name: OsString, data: &[u8], mode: u32) -> PyResult<bool> {
+        py.detach(|| {
+            let name = Name::check(name.as_bytes())?;
+            self.0.put(&name, data, mode)
+        })
+        .map_err(raise)
+    }
+
+    fn would_write(&self, py: Python<'_>, name: OsString) -> PyResult<bool> {
+        py.detach(|| {
+            let name = Name::check(name.as_bytes())?;
+            Ok(self.0.fate(&name)? == target::Fate::Write)
+        })
+        .map_err(raise)
+    }
+
+    fn free_space(&self, py: Python<'_>) -> PyResult<u64> {
+        py.detach(|| self.0.free_space()).map_err(raise)
+    }
+
+    fn finish(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.finish()).map_err(raise)
+    }
+
+    #[getter]
+    fn files(&self) -> u64 {
+        self.0.files()
+    }
+
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+
+    #[getter]
+    fn kept(&self) -> u64 {
+        self.0.kept()
+    }
+}
