@@ -40,7 +40,6 @@ MAY_IMPORT: dict[str, set[str]] = {
 DOORS = {
     "aiohttp": "registry",
     "yarl": "registry",
-    "aiofiles": "registry",
     "typer": "cli",
     "click": "cli",
     "rich": "cli",

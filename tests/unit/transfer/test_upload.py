@@ -1,4 +1,4 @@
-"""Uploads send nothing twice without need, and end with a blob the registry verified."""
+"""Uploads send nothing twice, and end with a blob that the registry verified."""
 
 from __future__ import annotations
 

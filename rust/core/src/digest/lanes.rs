@@ -2,7 +2,7 @@
 //!
 //! The SHA instructions have a long latency and a short throughput, so one stream leaves the
 //! unit idle half of the time. Rounds of other streams fill the gaps; see
-//! `docs/decisions/0001-sha256-lanes.md` for why no crate does it.
+//! `docs/decisions/0007-sha256-lanes.md` for why no crate does it.
 
 use super::sha256::{self, BLOCK};
 
