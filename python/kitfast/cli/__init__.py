@@ -1,0 +1,23 @@
+"""The command line: reads arguments, calls the public API, shows what it returns."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status: 0, 1 for any failure, 130 for Ctrl-C.
+
+    `version` is answered before anything else is imported: scripts ask for it often,
+    and typer alone takes three times as long to import as Python to start.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words in (["version"], ["--version"]):
+        from kitfast.cli.render.output import write
+        from kitfast.cli.render.version import text
+
+        return write(text())
+    from kitfast.cli.process import run
+
+    return run(words)

@@ -1,0 +1,1 @@
+"""How results and progress look: text for people, JSON for programs, live bars."""

@@ -1,0 +1,53 @@
+"""Writes results to standard output, whole or with a failure that is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+# 128 + SIGPIPE: what a shell shows for a program whose reader has gone.
+BROKEN_PIPE = 141
+
+
+class OutputClosed(Exception):
+    """Nobody reads standard output any more, as in `kitfast list | head -1`."""
+
+
+def put(text: str) -> None:
+    """Writes and flushes, so that a full disk or a closed pipe is noticed here.
+
+    Raises:
+        OutputClosed: the reader has gone.
+        OSError: the text could not be written.
+    """
+    if not text:
+        return
+    try:
+        # A file name may hold bytes that are no text: show them, do not die of them.
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except OSError as error:
+        _abandon()
+        if isinstance(error, BrokenPipeError):
+            raise OutputClosed from error
+        raise
+
+
+def write(text: str) -> int:
+    """Writes a command's whole output and returns its exit status."""
+    try:
+        put(text)
+    except OutputClosed:
+        return BROKEN_PIPE
+    except OSError as error:
+        sys.stderr.write(f"error: cannot write to standard output: {error.strerror}\n")
+        return 1
+    return 0
+
+
+def _abandon() -> None:
+    """Points standard output at nothing, or Python complains once more at its exit."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.close(nothing)
