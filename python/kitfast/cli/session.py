@@ -1,4 +1,4 @@
-"""What one run of the command line knows: its flags; it runs and shows verbs."""
+"""What one run of the command line knows: its flags; runs and shows verbs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flags shared by verbs: before and after the verb, as Go spells them, and refused."""
+"""Flags that verbs share: before and after the verb, spelled as in Go, refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flags as Go programs spell them reach typer in its own spelling, values untouched."""
+"""Flags as Go spells them reach typer in its own spelling, values untouched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong is one `error:` line and at most one `hint:` line, safe to print."""
+"""What goes wrong is one `error:` line and at most one `hint:`, safe to print."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the exit status, within a second, with a word on how to go on."""
+"""Ctrl-C and SIGTERM: exit status, within a second, and a word on how to go on."""
 
 from __future__ import annotations
 

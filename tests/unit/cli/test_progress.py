@@ -1,4 +1,4 @@
-"""Progress on standard error: few plain lines for logs, bars on a terminal, or none."""
+"""Progress on standard error: few plain lines, bars on a terminal, or nothing."""
 
 from __future__ import annotations
 

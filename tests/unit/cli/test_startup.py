@@ -1,4 +1,4 @@
-"""What a command imports: nothing heavy for `version`, no network and no bars for help."""
+"""What a command imports: nothing heavy for `version`, no network for help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kitfast completion`: prints the script that completes kitfast's words in a shell."""
+"""`kitfast completion`: prints the script that completes words in a shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of `kitfast version`; imports next to nothing, so that it comes at once."""
+"""The text of `kitfast version`; imports next to nothing, to come at once."""
 
 from __future__ import annotations
 
