@@ -147,6 +147,34 @@ class Store:
         """Random access to a stored blob. Raises NotFound, Corrupt."""
     def put(self, data: bytes) -> str:
         """Stores a small blob; answers its digest."""
+    def unpack(
+        self,
+        digest: str,
+        shape: str,
+        target: Target,
+        name: str | None = None,
+        mode: int = 0o644,
+        link: bool = False,
+        meter: Meter | None = None,
+    ) -> None:
+        """Unpacks a stored blob; every file gets its name when all of them are whole.
+
+        Args:
+            digest: the blob.
+            shape: "tar" or "whole", with "+gzip" or "+zstd" behind it where compressed.
+            target: where to; its rule says what happens to files that are there.
+            name: what a whole blob is called.
+            mode: its mode.
+            link: hard-link contents instead of copying them, where the file system can:
+                read only, and shared with the store.
+            meter: counts the files' bytes and can cancel.
+
+        Raises:
+            NotFound, Corrupt: the store does not hold the blob, or not whole.
+            UnsafeMember: the tar is hostile.
+            AlreadyExists: a file is there and must not be replaced.
+            FileError, NoSpace, Cancelled: nothing was published.
+        """
     def verify(self, digest: str, meter: Meter | None = None) -> None:
         """Hashes a whole blob. Raises NotFound, Corrupt, DigestMismatch, Cancelled."""
     def verify_all(

@@ -1,15 +1,19 @@
 //! The store, as Python sees it.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use kitfast_core::digest::hex;
-use kitfast_core::store::{self, Compression, Member};
+use kitfast_core::store::{self, Compression, Member, Packing, Shape, Wish};
+use kitfast_core::tar::Name;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::raise;
 use crate::meter::{Meter, or_new};
+use crate::target::Target;
 
 /// What one layer is made of.
 #[pyclass(frozen, module = "kitfast._core")]
@@ -45,6 +49,21 @@ fn parse(compression: &str) -> PyResult<Compression> {
         "zstd" => Compression::Zstd,
         other => {
             let text = format!("{other:?} is none of none, gzip, gzip-fastest, zstd");
+            return Err(raise(kitfast_core::Error::invalid(text)));
+        }
+    })
+}
+
+fn parse_shape(shape: &str) -> PyResult<(Shape, Packing)> {
+    Ok(match shape {
+        "whole" => (Shape::Whole, Packing::None),
+        "whole+gzip" => (Shape::Whole, Packing::Gzip),
+        "whole+zstd" => (Shape::Whole, Packing::Zstd),
+        "tar" => (Shape::Tar, Packing::None),
+        "tar+gzip" => (Shape::Tar, Packing::Gzip),
+        "tar+zstd" => (Shape::Tar, Packing::Zstd),
+        other => {
+            let text = format!("{other:?} is not whole or tar, with +gzip, +zstd or nothing");
             return Err(raise(kitfast_core::Error::invalid(text)));
         }
     })
@@ -163,6 +182,35 @@ impl Store {
     fn put(&self, py: Python<'_>, data: &[u8]) -> PyResult<String> {
         let digest = py.detach(|| self.0.put(data)).map_err(raise)?;
         Ok(hex::sha256(&digest))
+    }
+
+    #[pyo3(signature = (
+        digest, shape, target, name = None, mode = 0o644, link = false, meter = None
+    ))]
+    #[expect(clippy::too_many_arguments)] // Python names them
+    fn unpack(
+        &self,
+        py: Python<'_>,
+        digest: &str,
+        shape: &str,
+        target: &Bound<'_, Target>,
+        name: Option<OsString>,
+        mode: u32,
+        link: bool,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<()> {
+        let digest = hex::parse_sha256(digest).map_err(raise)?;
+        let (shape, packing) = parse_shape(shape)?;
+        let name = name.map(|name| Name::check(name.as_bytes())).transpose();
+        let wish = Wish {
+            shape,
+            packing,
+            file: name.map_err(raise)?.map(|name| (name, mode)),
+            link,
+        };
+        let (meter, target) = (or_new(meter), target.get().0.clone());
+        py.detach(|| self.0.unpack(&digest, &wish, &target, &meter))
+            .map_err(raise)
     }
 
     #[pyo3(signature = (digest, meter = None))]

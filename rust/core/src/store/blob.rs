@@ -10,14 +10,21 @@ use super::{Contents, Place, Recipe};
 use crate::tar::encode::{BLOCK, TRAILER, padding};
 use crate::{Error, Meter, Result};
 
-/// Files kept open: a few readers side by side, each in a file or two.
-const OPEN: usize = 16;
+/// Open files and inline pieces kept: a few readers side by side, each in one or two.
+const KEPT: usize = 16;
 
 /// A blob's bytes by offset; any number of threads may read at once.
 pub struct Blob {
     size: u64,
     parts: Parts,
-    open: Mutex<Vec<(usize, Arc<File>)>>,
+    kept: Mutex<Vec<(usize, Kept)>>,
+}
+
+/// What was opened for a part, and checked.
+#[derive(Clone)]
+enum Kept {
+    File(Arc<File>),
+    Piece(Arc<Vec<u8>>),
 }
 
 enum Parts {
@@ -30,7 +37,7 @@ impl Blob {
         Self {
             size: recipe.size(),
             parts: Parts::Recipe(recipe, contents),
-            open: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 
@@ -58,7 +65,7 @@ impl Blob {
         Ok(Self {
             size,
             parts: Parts::Source(plan, starts),
-            open: Mutex::default(),
+            kept: Mutex::default(),
         })
     }
 
@@ -104,17 +111,21 @@ impl Blob {
         let segment = &recipe.segments()[index];
         let skip = at - segment.blob_offset;
         let room = limit(room, segment.length - skip);
-        match segment.place {
-            Place::Inline => recipe.read_inline(segment, skip, room)?,
+        let opened = self.keep(index, || match segment.place {
+            Place::Inline => Ok(Kept::Piece(Arc::new(recipe.inline(segment)?))),
             Place::Content { size } => {
-                let file = self.file(index, || {
-                    contents.get(&segment.hash, size, &Meter::default())
-                })?;
+                let file = contents.get(&segment.hash, size, &Meter::default())?;
+                Ok(Kept::File(Arc::new(file)))
+            }
+        })?;
+        match opened {
+            Kept::Piece(piece) => Ok(copy_from(&piece, skip, room)),
+            Kept::File(file) => {
                 let path = contents.path(&segment.hash);
                 read_exact(&file, path, segment.at + skip, room)?;
+                Ok(room.len())
             }
         }
-        Ok(room.len())
     }
 
     fn read_source(&self, plan: &Plan, starts: &[u64], at: u64, room: &mut [u8]) -> Result<usize> {
@@ -149,29 +160,42 @@ impl Blob {
         else {
             return Err(Error::internal("a directory has no bytes"));
         };
-        let file = self.file(index, || {
-            let opened = plan.open(index)?;
-            let none = || Error::internal("a directory has no bytes");
-            opened.map(|(file, ..)| file).ok_or_else(none)
+        let none = || Error::internal("a directory has no bytes");
+        let opened = self.keep(index, || {
+            let (file, ..) = plan.open(index)?.ok_or_else(none)?;
+            Ok(Kept::File(Arc::new(file)))
         })?;
+        let Kept::File(file) = opened else {
+            return Err(none());
+        };
         read_exact(&file, path.clone(), at, room)?;
         unchanged(&file, path, &stat)?;
         Ok(room.len())
     }
 
-    /// The open file of a part, from the few that are kept.
-    fn file(&self, index: usize, open: impl FnOnce() -> Result<File>) -> Result<Arc<File>> {
-        let kept = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, file)) = kept().iter().find(|(of, _)| *of == index) {
-            return Ok(file.clone());
+    /// What is kept of a part; opened, and something older let go, where it is not.
+    fn keep(&self, index: usize, open: impl FnOnce() -> Result<Kept>) -> Result<Kept> {
+        let all = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kept)) = all().iter().find(|(of, _)| *of == index) {
+            return Ok(kept.clone());
         }
-        let file = Arc::new(open()?);
-        let mut kept = kept();
-        if kept.len() == OPEN {
-            kept.remove(0);
+        let opened = open()?;
+        let mut all = all();
+        if all.len() == KEPT {
+            all.remove(0);
         }
-        kept.push((index, file.clone()));
-        Ok(file)
+        all.push((index, opened.clone()));
+        Ok(opened)
+    }
+
+    /// The content that is exactly these bytes of the blob, if one is.
+    pub(super) fn whole_content(&self, at: u64, size: u64) -> Option<([u8; 32], &Contents)> {
+        let Parts::Recipe(recipe, contents) = &self.parts else {
+            return None;
+        };
+        let segment = &recipe.segments()[recipe.find(at)?];
+        let exact = segment.is_whole_content() && segment.blob_offset == at;
+        (exact && segment.length == size).then_some((segment.hash, contents))
     }
 }
 

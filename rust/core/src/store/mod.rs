@@ -1,16 +1,20 @@
 //! The local store: every content once, every blob a recipe.
 
 pub mod blob;
+mod clone;
 mod compress;
 pub mod contents;
 pub mod hold;
+mod inflate;
 mod keep;
 pub mod pack;
 pub mod prune;
 pub mod recipe;
 mod remember;
 pub mod source;
+mod stage;
 mod stream;
+pub mod unpack;
 mod verify;
 pub mod writer;
 
@@ -20,6 +24,7 @@ pub use hold::Hold;
 pub use pack::Packed;
 pub use recipe::{Place, Recipe, Segment};
 pub use source::{Compression, LayerSource, Member};
+pub use unpack::{Packing, Shape, Wish};
 pub use writer::RecipeWriter;
 
 use std::path::{Path, PathBuf};
