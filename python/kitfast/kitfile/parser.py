@@ -79,12 +79,13 @@ class _Reader:
         if not isinstance(node, Sequence):
             raise self._wrong(node, where, "list")
         self._enter(node, 1)
+        # As in kit, an item with nothing in it is no item.
+        items = [item for item in node.items if not _is_null(item)]
         if not isinstance(field.holds, type):
-            return tuple(self._text(item, where) for item in node.items)
+            return tuple(self._text(item, where) for item in items)
         inner = f"an item of {where}"
         return tuple(
-            self.map(field.holds, item, inner, (*at, index))
-            for index, item in enumerate(node.items)
+            self.map(field.holds, item, inner, (*at, index)) for index, item in enumerate(items)
         )
 
     def _text(self, node: Node, where: str) -> str:

@@ -26,8 +26,8 @@ _BASES = (16, 2, 8, 10)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 _TIME = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
-    r"(?:[Tt](\d\d):(\d{1,2}):(\d{1,2})(?:[.,](\d+))?(Z|[-+]\d\d:\d\d)"
-    r"| (\d\d):(\d{1,2}):(\d{1,2})(?:[.,](\d+))?)?",
+    r"(?:[Tt](\d{1,2}):(\d{1,2}):(\d{1,2})(?:[.,](\d+))?(Z|[-+]\d\d:\d\d)"
+    r"| (\d{1,2}):(\d{1,2}):(\d{1,2})(?:[.,](\d+))?)?",
     re.ASCII,
 )
 _BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", re.ASCII)
@@ -58,7 +58,7 @@ def resolve(text: str) -> Any:
 
 def needs_quotes(text: str) -> bool:
     """Tells whether `text`, written plainly, would be read as something other than itself."""
-    if _BASE_60.fullmatch(text) or _OLD_BOOLEANS.fullmatch(text) or text == "<<":
+    if _BASE_60.fullmatch(text) or _OLD_BOOLEANS.fullmatch(text):
         return True
     found = resolve(text)
     return not isinstance(found, str) or _moment(text) is not None
