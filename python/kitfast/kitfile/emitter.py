@@ -1,4 +1,4 @@
-"""Lays out YAML as go-yaml v3 does: block style, two spaces, quotes where it quotes."""
+"""Lays out YAML as go-yaml v3 does: in blocks, with quotes where it quotes."""
 
 from __future__ import annotations
 

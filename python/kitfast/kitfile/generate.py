@@ -1,4 +1,4 @@
-"""Guesses a Kitfile from a folder's names and sizes: what `init` writes, as kit does."""
+"""Guesses a Kitfile from the names in a folder: what `init` writes, as kit does."""
 
 from __future__ import annotations
 

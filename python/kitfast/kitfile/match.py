@@ -1,4 +1,4 @@
-"""Says for each layer of any artifact what it is, where it goes and what it is called."""
+"""Says for each layer of any artifact what it is and where it goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names out of other people's artifacts: where a file may go, and where it must not."""
+"""Names out of other people's artifacts: where a file may not go."""
 
 from __future__ import annotations
 
