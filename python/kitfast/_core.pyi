@@ -1,6 +1,6 @@
 """The typed face of the compiled core; held to the built extension by stubtest."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import final
 
@@ -185,11 +185,30 @@ class Store:
         """The digests of all blobs, in no order."""
     def remove(self, digest: str) -> None:
         """Forgets a blob; its bytes stay until a prune. Raises NotFound."""
-    def prune(self, keep: Sequence[str], meter: Meter | None = None) -> int:
+    def prune(
+        self,
+        keep: Sequence[str] | Callable[[], Sequence[str]],
+        meter: Meter | None = None,
+    ) -> int:
         """Drops all other blobs and the contents only they used; answers bytes freed.
 
-        Waits until no process is building a blob in this store.
+        Waits until no process is building a blob or keeps a `hold`.
+
+        Args:
+            keep: the digests to keep, or a function that is asked for them after that
+                wait: only so are blobs safe that another process finishes meanwhile.
+            meter: can cancel.
         """
+    def hold(self) -> Hold:
+        """Keeps prunes waiting, from a blob's first byte until a manifest names it."""
+
+@final
+class Hold:
+    """Keeps prunes of this store waiting until it is released or its block is left."""
+
+    def __enter__(self) -> Hold: ...
+    def __exit__(self, _kind: object, _error: object, _trace: object) -> None: ...
+    def release(self) -> None: ...
 
 @final
 class Target:

@@ -20,5 +20,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<store::PackedLayer>()?;
     module.add_class::<store::Blob>()?;
     module.add_class::<store::Store>()?;
+    module.add_class::<store::Hold>()?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use kitfast_core::digest::hex;
 use kitfast_core::store::{self, Compression, Member, Packing, Shape, Wish};
@@ -251,16 +251,51 @@ impl Store {
         py.detach(|| self.0.remove(&digest)).map_err(raise)
     }
 
+    /// `keep` is called, when it can be, once no other process is building a blob.
     #[pyo3(signature = (keep, meter = None))]
     fn prune(
         &self,
         py: Python<'_>,
-        keep: Vec<String>,
+        keep: &Bound<'_, PyAny>,
         meter: Option<&Bound<'_, Meter>>,
     ) -> PyResult<u64> {
+        let meter = or_new(meter);
+        let pruning = py.detach(|| self.0.begin_prune(&meter)).map_err(raise)?;
+        let keep: Vec<String> = match keep.is_callable() {
+            true => keep.call0()?.extract()?,
+            false => keep.extract()?,
+        };
         let keep = parse_all(&keep)?;
-        let meter: Arc<kitfast_core::Meter> = or_new(meter);
-        py.detach(|| self.0.prune(&keep, &meter)).map_err(raise)
+        py.detach(|| pruning.run(&keep, &meter)).map_err(raise)
+    }
+
+    fn hold(&self, py: Python<'_>) -> PyResult<Hold> {
+        let hold = py.detach(|| store::Hold::shared(self.0.home()));
+        Ok(Hold(Mutex::new(Some(hold.map_err(raise)?))))
+    }
+}
+
+/// Keeps prunes of other calls and processes waiting.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct Hold(Mutex<Option<store::Hold>>);
+
+#[pymethods]
+impl Hold {
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        _kind: &Bound<'_, PyAny>,
+        _error: &Bound<'_, PyAny>,
+        _trace: &Bound<'_, PyAny>,
+    ) {
+        self.release();
+    }
+
+    fn release(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

@@ -8,14 +8,39 @@ use super::{Hold, Place, Recipe, Store, recipe, remember};
 use crate::digest::hex;
 use crate::{Error, Meter, Result};
 
+/// The store in the hands of one prune: until it is dropped, nobody builds a blob in it.
+#[derive(Debug)]
+pub struct Pruning {
+    store: Store,
+    _hold: Hold,
+}
+
 impl Store {
+    /// Waits until no process is building a blob here, and keeps new ones waiting.
+    ///
+    /// What is to be kept must be found out after this, or a blob that another process
+    /// finished meanwhile is taken for one nobody wants.
+    pub fn begin_prune(&self, meter: &Meter) -> Result<Pruning> {
+        Ok(Pruning {
+            store: self.clone(),
+            _hold: Hold::alone(self.home(), meter)?,
+        })
+    }
+}
+
+impl Pruning {
     /// Drops all blobs but `keep`, then every content no recipe is left for, and leftovers
     /// of killed processes; answers the bytes freed.
     ///
-    /// Waits until no process is building a blob here. A recipe to keep that cannot be
-    /// read keeps all contents: losing one reader is better than losing its weights.
-    pub fn prune(&self, keep: &[[u8; 32]], meter: &Meter) -> Result<u64> {
-        let _hold = Hold::alone(self.home(), meter)?;
+    /// A recipe to keep that cannot be read keeps all contents: losing one reader is
+    /// better than losing its weights.
+    pub fn run(self, keep: &[[u8; 32]], meter: &Meter) -> Result<u64> {
+        self.store.prune(keep, meter)
+    }
+}
+
+impl Store {
+    fn prune(&self, keep: &[[u8; 32]], meter: &Meter) -> Result<u64> {
         let keep: HashSet<[u8; 32]> = keep.iter().copied().collect();
         let mut freed = 0;
         for entry in entries(&recipe::folder(self.home()))? {
