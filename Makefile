@@ -61,7 +61,7 @@ demo: setup $(STAMPS)/demo ## pack, push, pull and unpack a real model (SIZE=MiB
 wheel: $(STAMPS)/wheel ## build the abi3 wheel into dist/
 	@ls dist/*.whl
 
-interop: setup $(GO_TOOLS)/stamp ## exchange kits with oras and crane (needs Go)
+interop: setup $(GO_TOOLS)/stamp ## exchange kits with oras and crane, run OCI's suite (needs Go)
 	PATH="$(CURDIR)/$(GO_TOOLS)/bin:$$PATH" $(BIN)/python -m pytest -m interop $(ARGS)
 
 test-slow: setup ## run the tests too slow for the quick suite: huge files, peak memory
@@ -120,5 +120,6 @@ $(GO_TOOLS)/stamp:
 	@mkdir -p $(GO_TOOLS)/bin
 	export GOBIN="$(CURDIR)/$(GO_TOOLS)/bin" CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-buildvcs=false; \
 		go install oras.land/oras/cmd/oras@v1.3.3 && \
-		go install github.com/google/go-containerregistry/cmd/crane@v0.21.9
+		go install github.com/google/go-containerregistry/cmd/crane@v0.21.9 && \
+		go install github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
 	@touch $@
