@@ -67,9 +67,8 @@ interop: setup $(GO_TOOLS)/stamp ## exchange kits with oras and crane, run OCI's
 test-slow: setup ## run the tests too slow for the quick suite: huge files, peak memory
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-bench: setup ## run the benchmarks; results are printed, and kept only by hand
-	cargo bench --package kitfast-core --locked
-	$(BIN)/python benches/run.py
+bench: setup ## measure kitfast beside the peers found on PATH (ARGS="--rounds 3")
+	$(BIN)/python benches/versus/run.py $(ARGS)
 
 docs: $(STAMPS)/locked ## write docs/map.md anew from the first line of every file
 	$(BIN)/python docs/map.py

@@ -68,16 +68,21 @@ def render() -> str:
     """Returns the map as Markdown, one section a folder.
 
     Raises:
-        NoPurpose: as `purpose` does.
+        NoPurpose: as `purpose` does, but of all files, a line for each.
     """
-    parts = [HEAD]
+    parts, troubles = [HEAD], []
     folder = None
     for path in sources():
         if path.parent != folder:
             folder = path.parent
             name = folder.relative_to(ROOT).as_posix()
             parts.append(f"\n## {'.' if name == '.' else name + '/'}\n\n")
-        parts.append(f"- `{path.name}`: {purpose(path)}\n")
+        try:
+            parts.append(f"- `{path.name}`: {purpose(path)}\n")
+        except NoPurpose as trouble:
+            troubles.append(str(trouble))
+    if troubles:
+        raise NoPurpose("\nerror: ".join(troubles))
     return "".join(parts)
 
 

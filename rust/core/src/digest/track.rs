@@ -1,4 +1,4 @@
-//! One feed in a thread's lanes: the buffer between what it fills and what is hashed.
+//! One feed in a thread's lanes: a buffer between what it fills and the hash.
 
 use std::time::Duration;
 
