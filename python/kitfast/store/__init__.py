@@ -1,0 +1,1 @@
+"""The local disk: blobs, manifests and references under kitfast's home."""

@@ -1,0 +1,67 @@
+"""Locks between processes: who may prune, and who fetches a blob.
+
+They are `flock`s on small files, so that the kernel lets go of them when a process
+dies. Waiting is done by asking again: a waiter can be cancelled at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from kitfast.store.files import file_error
+
+#: Seconds between two tries; far below what a user notices, far above what a core notices.
+RETRY_SECONDS = 0.05
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise file_error(error, path) from error
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def shared(path: Path) -> AsyncIterator[None]:
+    """Holds `path` together with others; waits while somebody holds it alone."""
+    with _opened(path) as handle:
+        while not _take(handle, fcntl.LOCK_SH):
+            await asyncio.sleep(RETRY_SECONDS)
+        yield
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Holds `path` alone and yields True, or yields False at once when somebody holds it."""
+    with _opened(path) as handle:
+        yield _take(handle, fcntl.LOCK_EX)
+
+
+@contextlib.asynccontextmanager
+async def exclusive(path: Path) -> AsyncIterator[bool]:
+    """Holds `path` alone, waiting for it; yields whether somebody else had it before."""
+    with _opened(path) as handle:
+        waited = False
+        while not _take(handle, fcntl.LOCK_EX):
+            waited = True
+            await asyncio.sleep(RETRY_SECONDS)
+        yield waited
