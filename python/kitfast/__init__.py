@@ -1,1 +1,135 @@
-"""Moves model weights through OCI registries as fast as machine and network allow."""
+"""Moves model weights through OCI registries as fast as machine and network allow.
+
+The verbs block until they are done; `kitfast.aio` has the same ones to await:
+
+    import kitfast
+
+    kitfast.pack("my-model", tags=["registry.example/team/my-model:v1"])
+    kitfast.push("registry.example/team/my-model:v1")
+    kitfast.unpack("registry.example/team/my-model:v1", "somewhere")
+
+Everything is imported on first use, so that `import kitfast` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kitfast.aio import (
+        CacheInfo,
+        CacheVerified,
+        Freed,
+        Initialized,
+        Inspection,
+        KitfastError,
+        Kitfile,
+        KitSummary,
+        LoggedIn,
+        LoggedOut,
+        Network,
+        Packed,
+        PackedLayer,
+        Progress,
+        Pulled,
+        Pushed,
+        Removed,
+        Serving,
+        Tagged,
+        Unpacked,
+        Version,
+    )
+    from kitfast.blocking import (
+        cache_clear,
+        cache_info,
+        cache_prune,
+        cache_verify,
+        info,
+        init,
+        inspect,
+        list_kits,
+        login,
+        logout,
+        pack,
+        pull,
+        push,
+        remove,
+        serve,
+        tag,
+        unpack,
+        version,
+    )
+
+_VERBS = frozenset(
+    {
+        "cache_clear",
+        "cache_info",
+        "cache_prune",
+        "cache_verify",
+        "info",
+        "init",
+        "inspect",
+        "list_kits",
+        "login",
+        "logout",
+        "pack",
+        "pull",
+        "push",
+        "remove",
+        "serve",
+        "tag",
+        "unpack",
+        "version",
+    }
+)
+
+__all__ = [
+    "CacheInfo",
+    "CacheVerified",
+    "Freed",
+    "Initialized",
+    "Inspection",
+    "KitSummary",
+    "KitfastError",
+    "Kitfile",
+    "LoggedIn",
+    "LoggedOut",
+    "Network",
+    "Packed",
+    "PackedLayer",
+    "Progress",
+    "Pulled",
+    "Pushed",
+    "Removed",
+    "Serving",
+    "Tagged",
+    "Unpacked",
+    "Version",
+    "cache_clear",
+    "cache_info",
+    "cache_prune",
+    "cache_verify",
+    "info",
+    "init",
+    "inspect",
+    "list_kits",
+    "login",
+    "logout",
+    "pack",
+    "pull",
+    "push",
+    "remove",
+    "serve",
+    "tag",
+    "unpack",
+    "version",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("kitfast._core").__version__
+    if name not in __all__:
+        raise AttributeError(f"module 'kitfast' has no attribute {name!r}")
+    return getattr(import_module("kitfast.blocking" if name in _VERBS else "kitfast.aio"), name)

@@ -1,1 +1,1 @@
-"""The verbs: what can be done with a kit, one module each."""
+"""The verbs: one file each, awaitable, returning frozen dataclasses."""

@@ -1,0 +1,74 @@
+"""The awaitable API: every verb as a coroutine function, and what it returns.
+
+Progress goes to the callback given as `progress`, called on the loop's thread.
+Cancelling the task stops the verb within a second; what it did can be resumed.
+"""
+
+from kitfast.errors import KitfastError
+from kitfast.kitfile.model import Kitfile
+from kitfast.modelkit.cache import (
+    CacheInfo,
+    CacheVerified,
+    Freed,
+    cache_clear,
+    cache_info,
+    cache_prune,
+    cache_verify,
+)
+from kitfast.modelkit.info import info
+from kitfast.modelkit.init import Initialized, init
+from kitfast.modelkit.inspect import Inspection, inspect
+from kitfast.modelkit.list import KitSummary, list_kits
+from kitfast.modelkit.login import LoggedIn, LoggedOut, login, logout
+from kitfast.modelkit.pack import Packed, PackedLayer, pack
+from kitfast.modelkit.pull import Pulled, pull
+from kitfast.modelkit.push import Pushed, push
+from kitfast.modelkit.remove import Removed, remove
+from kitfast.modelkit.serve import Serving, serve
+from kitfast.modelkit.tag import Tagged, tag
+from kitfast.modelkit.unpack import Unpacked, unpack
+from kitfast.modelkit.version import Version, version
+from kitfast.progress import Progress
+from kitfast.settings import Network
+
+__all__ = [
+    "CacheInfo",
+    "CacheVerified",
+    "Freed",
+    "Initialized",
+    "Inspection",
+    "KitSummary",
+    "KitfastError",
+    "Kitfile",
+    "LoggedIn",
+    "LoggedOut",
+    "Network",
+    "Packed",
+    "PackedLayer",
+    "Progress",
+    "Pulled",
+    "Pushed",
+    "Removed",
+    "Serving",
+    "Tagged",
+    "Unpacked",
+    "Version",
+    "cache_clear",
+    "cache_info",
+    "cache_prune",
+    "cache_verify",
+    "info",
+    "init",
+    "inspect",
+    "list_kits",
+    "login",
+    "logout",
+    "pack",
+    "pull",
+    "push",
+    "remove",
+    "serve",
+    "tag",
+    "unpack",
+    "version",
+]

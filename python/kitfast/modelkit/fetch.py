@@ -1,0 +1,138 @@
+"""Fetches the layers of a kit into landings: into the store or into a folder."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kitfast import _core, offload
+from kitfast.errors import DigestMismatch
+from kitfast.modelkit.kit import Kit
+from kitfast.oci.descriptor import Descriptor
+from kitfast.progress import Callback, Reporter
+from kitfast.settings import Network
+from kitfast.store import locks
+from kitfast.store.home import Home
+from kitfast.together import together
+
+if TYPE_CHECKING:
+    from kitfast.registry.client import Registry
+    from kitfast.transfer.limits import Limits
+
+
+@dataclass
+class Arrivals:
+    """Bytes of a transfer as they are counted while it runs."""
+
+    fetched: int = 0
+    reused: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where layers come from, and what the transfer may use of network and memory."""
+
+    registry: Registry
+    repository: str
+    limits: Limits
+    network: Network
+    progress: Callback | None
+    arrivals: Arrivals
+
+
+async def fetch_into_store(source: Source, home: Home, kit: Kit) -> None:
+    """Brings every layer of a kit into the store; equal layers are fetched once.
+
+    Raises:
+        DigestMismatch: a layer is not what the manifest says, twice.
+    """
+    shapes = {item.descriptor.digest: item for item in kit.unpackables()}
+    unique = {layer.digest: layer for layer in kit.manifest.layers}
+
+    async def one(layer: Descriptor) -> None:
+        item = shapes.get(layer.digest)
+        tar = item is not None and item.shape == "tar" and item.compression == "none"
+        async with locks.exclusive(home.blob_lock(layer.digest)):
+            if home.blobs.size(layer.digest) == layer.size:
+                source.arrivals.reused += layer.size
+                return
+            await land(
+                source,
+                layer,
+                lambda: _core.Landing.into_store(
+                    home.blobs, layer.digest, layer.size, "tar" if tar else "whole"
+                ),
+            )
+
+    await together(
+        [one(layer) for layer in unique.values()], at_once=max(1, source.network.concurrency)
+    )
+
+
+async def land(source: Source, layer: Descriptor, landing_of: Callable[[], _core.Landing]) -> None:
+    """Fetches one blob into a landing and commits it, verified.
+
+    A blob that turns out wrong is fetched once more from the start when part of it had
+    been left by an earlier try: a machine that lost power may have lost those bytes.
+
+    Raises:
+        DigestMismatch: the bytes the registry sent are wrong.
+    """
+    landing = await offload.run(landing_of)
+    resumed = landing.reused > 0
+    try:
+        await _fill(source, layer, landing)
+    except DigestMismatch:
+        if not resumed:
+            raise
+        source.arrivals.warnings.append(
+            f"{layer.digest}: what an earlier try had left was damaged; fetched again"
+        )
+        await _fill(source, layer, await offload.run(landing_of))
+
+
+async def _fill(source: Source, layer: Descriptor, landing: _core.Landing) -> None:
+    from kitfast.transfer.download import download
+
+    if landing.warning:
+        source.arrivals.warnings.append(landing.warning)
+    reporter = Reporter(
+        source.progress, "download", layer.digest, layer.size, reused=landing.reused
+    )
+    source.arrivals.reused += landing.reused
+
+    def arrived(count: int) -> None:
+        source.arrivals.fetched += count
+        reporter.add(count)
+
+    async with kept_unless_done(landing):
+        await download(
+            source.registry,
+            source.repository,
+            layer,
+            landing,
+            limits=source.limits,
+            on_bytes=arrived,
+        )
+        await offload.run(landing.finish, meter=_core.Meter())
+    reporter.finish()
+
+
+@contextlib.asynccontextmanager
+async def kept_unless_done(landing: _core.Landing) -> AsyncIterator[None]:
+    """Writes down what a landing holds when the block fails, so that it can go on later."""
+    try:
+        yield
+    except BaseException:
+        # Also on Ctrl-C. A landing that has ended, well or not, ignores this.
+        landing.keep()
+        raise
+
+
+def missing_bytes(home: Home, layers: Sequence[Descriptor]) -> int:
+    """Bytes of the layers the store does not hold yet, each counted once."""
+    unique = {layer.digest: layer.size for layer in layers}
+    return sum(size for digest, size in unique.items() if home.blobs.size(digest) != size)

@@ -1,0 +1,210 @@
+"""`unpack`: puts the files of a kit into a folder, from the store or a registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kitfast import _core, offload, settings
+from kitfast.errors import InvalidArgument
+from kitfast.kitfile import yaml
+from kitfast.kitfile.filter import Filters, parse_filters
+from kitfast.kitfile.match import Unpackable
+from kitfast.modelkit.fetch import Arrivals, Source, land
+from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
+from kitfast.modelkit.parents import chain
+from kitfast.modelkit.remote import connected, limits_for
+from kitfast.modelkit.space import require_space
+from kitfast.oci import reference as references
+from kitfast.oci.reference import Reference
+from kitfast.progress import Callback, Reporter
+from kitfast.settings import Network
+from kitfast.store.home import Home, opened
+from kitfast.together import together
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What `unpack` did; sizes in bytes.
+
+    `files` were written now, `kept` were there and stayed. `fetched` crossed the network;
+    `reused` was left by an earlier try that broke.
+    """
+
+    digest: str
+    directory: str
+    files: int
+    size: int
+    kept: int
+    fetched: int
+    reused: int
+    remote: bool
+    warnings: tuple[str, ...] = ()
+
+
+async def unpack(
+    reference: str,
+    directory: str | Path = ".",
+    *,
+    overwrite: bool = False,
+    ignore_existing: bool = False,
+    filters: Sequence[str] = (),
+    link: bool = False,
+    remote: bool | None = None,
+    home: Path | None = None,
+    network: Network | None = None,
+    progress: Callback | None = None,
+) -> Unpacked:
+    """Puts the files of a kit into a folder; each layer is verified before its files appear.
+
+    Args:
+        reference: the kit.
+        directory: the folder, made if it is not there.
+        overwrite: replace files that are there.
+        ignore_existing: keep files that are there.
+        filters: what to unpack, `types[:names-or-paths]`; several are alternatives.
+        link: hard-link files of the store where that can be, instead of copying.
+        remote: True asks the registry, False the store; None the store, then the registry.
+
+    Raises:
+        NotFound: neither the store nor the registry holds the kit.
+        AlreadyExists: a file is there, and neither option says what to do with it.
+        DigestMismatch: a layer is not what the manifest says; none of its files is left.
+    """
+    if overwrite and ignore_existing:
+        raise InvalidArgument("overwrite and ignore_existing exclude each other")
+    parsed = references.parse(reference)
+    if len(parsed.each()) > 1:
+        raise InvalidArgument(f"{reference}: unpack takes one tag", hint="name one tag only")
+    wanted = parse_filters(filters)
+    existing = "overwrite" if overwrite else "keep" if ignore_existing else "refuse"
+    async with opened(home or settings.home()) as store:
+        job = _Job(store, Path(directory), existing, link, network or settings.network(), progress)
+        return await job.run(parsed, wanted, remote)
+
+
+class _Job:
+    """One call of `unpack`: where to, how, and what has arrived."""
+
+    def __init__(
+        self,
+        store: Home,
+        directory: Path,
+        existing: str,
+        link: bool,
+        network: Network,
+        progress: Callback | None,
+    ) -> None:
+        self.store = store
+        self.directory = directory
+        self.existing = existing
+        self.link = link
+        self.network = network
+        self.progress = progress
+        self.arrivals = Arrivals()
+        self.targets: dict[str, _core.Target] = {}
+
+    async def _target(self, under: str = "") -> _core.Target:
+        """The folder that a layer's names are relative to, opened once."""
+        if under not in self.targets:
+            self.targets[under] = await offload.run(
+                _core.Target, str(self.directory / under), self.existing
+            )
+        return self.targets[under]
+
+    async def run(self, reference: Reference, wanted: Filters, remote: bool | None) -> Unpacked:
+        local: dict[str, bool] = {}
+
+        async def resolve(one: Reference) -> Kit:
+            kit = None if remote else find_local(self.store, one)
+            local[str(one)] = kit is not None
+            if kit is not None:
+                return kit
+            if remote is False or one.is_local:
+                return need_local(self.store, one)
+            async with connected(one, self.store.folder, self.network) as registry:
+                return await fetch(registry, one)
+
+        kits = [kit async for kit in chain(reference, resolve)]
+        choices = [(kits[0], wanted)]
+        for parent in kits[1:]:
+            narrowed = wanted.for_parent()
+            if narrowed is not None:
+                choices.append((parent, narrowed))
+        # A parent's model first, as in kit: the kit itself has the last word.
+        for kit, chosen in reversed(choices):
+            await self._unpack(kit, chosen, local[str(kit.reference)])
+        targets = list(self.targets.values())
+        for target in targets:
+            await offload.run(target.finish)
+        return Unpacked(
+            kits[0].digest,
+            str(self.directory),
+            sum(target.files for target in targets),
+            sum(target.bytes for target in targets),
+            sum(target.kept for target in targets),
+            self.arrivals.fetched,
+            self.arrivals.reused,
+            not local[str(reference)],
+            tuple(self.arrivals.warnings),
+        )
+
+    async def _unpack(self, kit: Kit, wanted: Filters, is_local: bool) -> None:
+        items = [
+            item for item in kit.unpackables() if wanted.matches(item.kind, item.entry, item.name)
+        ]
+        require_space(self.directory, sum(item.descriptor.size for item in items))
+        target = await self._target()
+        if wanted.kitfile:
+            target.put("Kitfile", yaml.to_bytes(kit.kitfile))
+        if is_local:
+            await self._from_store(items)
+        else:
+            await self._from_registry(kit, items)
+
+    async def _from_store(self, items: list[Unpackable]) -> None:
+        async def one(item: Unpackable) -> None:
+            target = await self._target(item.under)
+            meter = _core.Meter()
+            name = item.descriptor.digest
+            reporter = Reporter(self.progress, "unpack", name, item.descriptor.size)
+            await offload.run(
+                self.store.blobs.unpack,
+                item.descriptor.digest,
+                item.core_shape,
+                target,
+                item.name,
+                item.mode,
+                self.link,
+                meter=meter,
+                tick=lambda: reporter.at(meter.done),
+            )
+            reporter.finish()
+
+        await together([one(item) for item in items], at_once=max(1, self.network.concurrency))
+
+    async def _from_registry(self, kit: Kit, items: list[Unpackable]) -> None:
+        reference = kit.reference
+        async with connected(reference, self.store.folder, self.network) as registry:
+            source = Source(
+                registry,
+                reference.repository,
+                limits_for(self.network),
+                self.network,
+                self.progress,
+                self.arrivals,
+            )
+
+            async def one(item: Unpackable) -> None:
+                layer = item.descriptor
+                target = await self._target(item.under)
+                await land(
+                    source,
+                    layer,
+                    lambda: _core.Landing.into_target(
+                        target, layer.digest, layer.size, item.core_shape, item.name, item.mode
+                    ),
+                )
+
+            await together([one(item) for item in items], at_once=max(1, self.network.concurrency))
