@@ -155,7 +155,7 @@ def _modelkit_layer(layer: BuiltLayer) -> Descriptor:
     # Both levels of gzip are one format.
     compression = "gzip" if layer.compression == "gzip-fastest" else layer.compression
     said = LayerType("modelkit", layer.kind, layer.shape, compression)
-    return Descriptor(str(said), layer.digest, layer.size, annotations)
+    return Descriptor(said.media_type, layer.digest, layer.size, annotations)
 
 
 def _modelpack_layer(layer: BuiltLayer) -> Descriptor:
@@ -168,7 +168,7 @@ def _modelpack_layer(layer: BuiltLayer) -> Descriptor:
     if layer.kind == "prompt":
         annotations[LAYER_SUBTYPE] = "prompt"
     said = LayerType("modelpack", _modelpack_kind(layer), "raw")
-    return Descriptor(str(said), layer.digest, layer.size, annotations)
+    return Descriptor(said.media_type, layer.digest, layer.size, annotations)
 
 
 def _modelpack_kind(layer: BuiltLayer) -> str:

@@ -25,10 +25,11 @@ def check_name(name: str, where: str) -> str:
 
 
 def _problem(name: str) -> str:
-    parts = name.split("/")
+    # A backslash separates on other systems: what is harmless here may harm there.
+    parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or _DRIVE.match(name):
         return "is absolute"
-    if ".." in parts or "\\" in name:
+    if ".." in parts:
         return "leads out of the folder"
     if "\0" in name or not any(part not in ("", ".") for part in parts):
         return "is not a name"

@@ -110,6 +110,7 @@ class _Reader:
             if not isinstance(key, Scalar):
                 raise invalid(self._name, key.line, f"a key in {where} is not a word")
             if key.plain and key.text == "<<":
+                self._enter(value, depth)
                 merged.extend(value.items if isinstance(value, Sequence) else [value])
             elif key.text in found:
                 raise invalid(self._name, key.line, f"`{key.text[:80]}` stands twice in {where}")
@@ -157,7 +158,11 @@ class _Reader:
         return found
 
     def _enter(self, node: Node, depth: int) -> None:
-        self._visited += len(node.pairs) if isinstance(node, Mapping) else 1
+        self._visited += 1
+        if isinstance(node, Mapping):
+            self._visited += len(node.pairs)
+        elif isinstance(node, Sequence):
+            self._visited += len(node.items)
         if self._visited > tree.MAX_NODES or depth > tree.MAX_DEPTH:
             raise invalid(self._name, node.line, "aliases make it larger than a Kitfile may be")
 

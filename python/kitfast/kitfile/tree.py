@@ -109,8 +109,7 @@ class _Builder:
                 if self._documents > 1:
                     raise invalid(self._name, line, "a second document begins here")
             elif kind == "ScalarEvent":
-                plain = event.style in (None, "")
-                self._add(Scalar(event.value, plain, event.tag, line), event.anchor, line)
+                self._add(self._scalar(event, line), event.anchor, line)
             elif kind == "AliasEvent":
                 self._add(self._aliased(event.anchor, line), None, line)
             elif kind in ("MappingStartEvent", "SequenceStartEvent"):
@@ -120,6 +119,13 @@ class _Builder:
                 self._open.pop()
                 self._keys.pop()
         return self._root
+
+    def _scalar(self, event: Any, line: int) -> Scalar:
+        try:
+            event.value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise invalid(self._name, line, "it holds text that is not Unicode") from None
+        return Scalar(event.value, event.style in (None, ""), event.tag, line)
 
     def _enter(self, node: Mapping | Sequence, anchor: str | None, line: int) -> None:
         self._add(node, anchor, line)

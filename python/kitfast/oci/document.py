@@ -69,12 +69,24 @@ def _check_bounds(value: Any, what: str) -> None:
             raise Corrupt(f"{what} holds more than {MAX_VALUES} values", what=what)
         if isinstance(item, str):
             _check_text(item, what)
+        elif isinstance(item, (int, float)):
+            _check_number(item, what)
         elif isinstance(item, list):
             waiting.extend((child, depth + 1) for child in item)
         elif isinstance(item, dict):
             for key, child in item.items():
                 _check_text(key, what)
                 waiting.append((child, depth + 1))
+
+
+def _check_number(number: float, what: str) -> None:
+    """Python reads numbers of any length; every other reader of JSON stops at doubles."""
+    try:
+        is_double = abs(float(number)) != float("inf")
+    except OverflowError:
+        is_double = False
+    if not is_double:
+        raise Corrupt(f"{what} holds a number that is too large", what=what)
 
 
 def _check_text(text: str, what: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from kitfast.errors import UnsupportedArtifact
+from kitfast.errors import InvalidArgument, UnsupportedArtifact
 
 if TYPE_CHECKING:
     from kitfast.oci.descriptor import Descriptor
@@ -75,9 +75,16 @@ class LayerType:
     shape: Shape
     compression: str = "none"
 
-    def __str__(self) -> str:
-        """The media type of a ModelKit or ModelPack layer of this type."""
-        root = "cncf.model" if self.family == "modelpack" else "kitops.modelkit"
+    @property
+    def media_type(self) -> str:
+        """The media type of a layer of this type, for the families kitfast writes.
+
+        Raises `InvalidArgument` for the others.
+        """
+        roots = {"modelkit": "kitops.modelkit", "modelpack": "cncf.model"}
+        if self.family not in roots:
+            raise InvalidArgument(f"kitfast does not write {self.family} layers")
+        root = roots[self.family]
         # A prompt is a code layer with an annotation, so that older readers can take it.
         kind = "code" if self.kind == "prompt" else self.kind
         suffix = "" if self.compression == "none" else f"+{self.compression}"
