@@ -137,21 +137,31 @@ def _modelkit(media_type: str, annotations: Mapping[str, str]) -> LayerType | No
 
 
 def _modelpack(media_type: str, annotations: Mapping[str, str]) -> LayerType | None:
-    if match := _MODELPACK.fullmatch(media_type):
-        kind, shape, compression = match.groups()
-        # A compressed raw layer is not in the specification: its file name would lie.
-        if shape == "tar" or compression is None:
-            return LayerType("modelpack", kind, _shape(shape), compression or "none")
-    return _docker(media_type, annotations)
+    return _specified(media_type, "modelpack") or _runner(media_type)
 
 
 def _docker(media_type: str, annotations: Mapping[str, str]) -> LayerType | None:
+    return _runner(media_type) or _specified(media_type, "docker")
+
+
+def _specified(media_type: str, name: Family) -> LayerType | None:
+    """Reads a layer type of the ModelPack specification, which Docker takes as well."""
+    match = _MODELPACK.fullmatch(media_type)
+    if match is None:
+        return None
+    kind, shape, compression = match.groups()
+    # A compressed raw layer is not in the specification: its file name would lie.
+    if shape == "raw" and compression is not None:
+        return None
+    return LayerType(name, kind, _shape(shape), compression or "none")
+
+
+def _runner(media_type: str) -> LayerType | None:
+    """Reads a layer type of Docker Model Runner."""
     if match := _DOCKER_RAW.fullmatch(media_type):
         return LayerType("docker", match[1], "raw")
     if match := _DOCKER_TAR.fullmatch(media_type):
         return LayerType("docker", match[1], "tar")
-    if match := _MODELPACK.fullmatch(media_type):
-        return LayerType("docker", match[1], _shape(match[2]), match[3] or "none")
     return None
 
 
