@@ -1,4 +1,4 @@
-"""Tests the manifests and configs kitfast builds: readable by all, and always the same."""
+"""Tests the manifests and configs of packs: readable by all, always the same."""
 
 from __future__ import annotations
 
