@@ -6,6 +6,15 @@ from typing import final
 
 __version__: str
 
+def keep_memory() -> bool:
+    """Makes freed buffers stay with the process, for the speed of what comes next.
+
+    Affects the whole process, so it is called where transfers begin, not at import.
+
+    Returns:
+        Whether the allocator can (glibc's can).
+    """
+
 @final
 class Meter:
     """Bytes done and total of a running call, and the flag that cancels it."""

@@ -44,6 +44,7 @@ class Transport:
         self._making = asyncio.Lock()
 
     async def __aenter__(self) -> Transport:
+        _core.keep_memory()
         limit = self.network.concurrency * self.network.connections + SPARE_CONNECTIONS
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=limit, limit_per_host=0, keepalive_timeout=60),

@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod error;
+pub mod memory;
 pub mod meter;
 pub mod store;
 pub mod tar;

@@ -2,6 +2,7 @@
 
 mod digest;
 mod errors;
+mod memory;
 mod meter;
 mod store;
 mod target;
@@ -12,6 +13,7 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(memory::keep_memory, module)?)?;
     module.add_class::<meter::Meter>()?;
     module.add_class::<target::Target>()?;
     module.add_function(wrap_pyfunction!(digest::sha256_file, module)?)?;
