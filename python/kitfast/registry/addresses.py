@@ -94,13 +94,14 @@ def location(base: URL, value: str | None, ask: Ask, *, plain_http: bool) -> URL
         if not value.isascii() or not value.isprintable():
             raise ValueError(value)
         target = URL(value, encoded=True)
-        if not target.absolute:
+        if not target.scheme:
             target = base.join(target)
         if target.scheme not in ("http", "https") or not target.host or target.user is not None:
             raise ValueError(value)
         target.origin()
     except ValueError as error:
-        raise ProtocolError(f"{ask}: led to an unusable address: {clean(value, 100)}") from error
+        shown = clean(value.partition("?")[0], 100)
+        raise ProtocolError(f"{ask}: led to an unusable address, {shown}") from error
     if target.scheme == "http" and not plain_http:
         raise ProtocolError(
             f"{ask}: led from HTTPS to plain HTTP at {target.host}",
