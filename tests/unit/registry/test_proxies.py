@@ -1,0 +1,86 @@
+"""Which addresses go through a proxy, by flag and by environment."""
+
+from __future__ import annotations
+
+import pytest
+from yarl import URL
+
+from kitfast.errors import InvalidArgument
+from kitfast.registry.proxies import Proxies
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP", "HTTPS", "ALL", "NO"):
+        monkeypatch.delenv(f"{name}_PROXY", raising=False)
+        monkeypatch.delenv(f"{name.lower()}_proxy", raising=False)
+    monkeypatch.delenv("REQUEST_METHOD", raising=False)
+
+
+def chosen(address: str, explicit: str | None = None) -> str | None:
+    proxy = Proxies(explicit).for_url(URL(address))
+    return None if proxy is None else str(proxy)
+
+
+def test_none() -> None:
+    assert chosen("https://registry.test/v2/") is None
+
+
+def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:word@proxy.test:3128")
+    monkeypatch.setenv("http_proxy", "plain.test:81")
+    assert chosen("https://registry.test/v2/") == "http://user:word@proxy.test:3128"
+    assert chosen("http://registry.test/v2/") == "http://plain.test:81"
+    assert chosen("https://registry.test/", "http://flag.test:1") == "http://flag.test:1"
+
+
+def test_all_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.test:3128")
+    assert chosen("https://registry.test/v2/") == "http://proxy.test:3128"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "LOCALHOST"])
+def test_this_machine_is_reached_directly(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")
+    assert chosen(f"http://{host}:5000/v2/") is None
+    assert chosen(f"http://{host}:5000/v2/", "http://flag.test:1") == "http://flag.test:1"
+
+
+@pytest.mark.parametrize(
+    ("entry", "address", "covered"),
+    [
+        ("*", "https://registry.test/", True),
+        ("registry.test", "https://registry.test/", True),
+        ("registry.test", "https://sub.registry.test/", True),
+        ("registry.test", "https://otherregistry.test/", False),
+        (".registry.test", "https://sub.registry.test/", True),
+        (".registry.test", "https://registry.test/", False),
+        ("*.registry.test", "https://sub.registry.test/", True),
+        ("REGISTRY.test", "https://registry.TEST/", True),
+        ("registry.test:443", "https://registry.test/", True),
+        ("registry.test:444", "https://registry.test/", False),
+        ("10.0.0.0/8", "https://10.1.2.3/", True),
+        ("10.0.0.0/8", "https://11.1.2.3/", False),
+        ("10.0.0.0/8", "https://ten.test/", False),
+        ("10.1.2.3", "https://10.1.2.3:5000/", True),
+        ("10.1.2.3:5000", "https://10.1.2.3:5000/", True),
+        ("10.1.2", "https://10.1.2.3/", False),
+        ("fd00::/8", "https://[fd00::1]/", True),
+        ("fd00::1", "https://[fd00::1]/", True),
+        ("[fd00::1]:443", "https://[fd00::1]/", True),
+        ("nonsense/99", "https://registry.test/", False),
+        (" , registry.test ,", "https://registry.test/", True),
+        (".", "https://registry.test/", False),
+    ],
+)
+def test_no_proxy(entry: str, address: str, covered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("NO_PROXY", entry)
+    assert (chosen(address) is None) is covered
+
+
+@pytest.mark.parametrize("text", ["socks5://user:word@p.test", "http://", "http://[", "ftp://p"])
+def test_addresses_that_are_none(text: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        Proxies(text)
+    assert "word" not in f"{caught.value}", "a proxy's password is a secret"
