@@ -1,4 +1,4 @@
-"""Keeps kitfast's own credentials: private, in one step, never over what is broken."""
+"""Keeps our own credentials: private, in one step, never over what is broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a blob stream promises: exactly the bytes asked for, or an error that says why."""
+"""What a blob stream promises: exactly the bytes asked for, or the reason why."""
 
 from __future__ import annotations
 
