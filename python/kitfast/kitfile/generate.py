@@ -72,7 +72,10 @@ def generate(
     for file in listing.files:
         _add_file(guess, file)
     for folder in listing.folders:
-        _add_folder(guess, folder)
+        if _is_unicode(folder.path) and all(_is_unicode(file.path) for file in folder.files):
+            _add_folder(guess, folder)
+        else:
+            guess.catch_all = True
     model = _model(guess.models)
     metadata = [file.path for file in guess.metadata]
     if model is not None:
@@ -98,7 +101,10 @@ def _add_file(guess: _Guess, file: ListedFile) -> None:
     name = file.name.lower()
     if file.name in KITFILE_NAMES:
         return
-    if name.startswith("readme"):
+    if not _is_unicode(name):
+        # No Kitfile can spell this name, but the whole folder takes the file in.
+        guess.catch_all = True
+    elif name.startswith("readme"):
         guess.docs.append(Docs(path=file.path, description="Readme file"))
     elif name.startswith("license"):
         guess.docs.append(Docs(path=file.path, description="License file"))
@@ -114,6 +120,10 @@ def _add_file(guess: _Guess, file: ListedFile) -> None:
             guess.datasets.append(file.path)
         else:
             guess.catch_all = True
+
+
+def _is_unicode(name: str) -> bool:
+    return not any("\udc80" <= character <= "\udcff" for character in name)
 
 
 def _add_folder(guess: _Guess, folder: ListedFolder) -> None:

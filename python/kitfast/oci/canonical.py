@@ -29,8 +29,19 @@ def dumps(value: Any, indent: int | None = None) -> str:
 
 
 def dump_bytes(value: Any) -> bytes:
-    """Returns `dumps(value)` in UTF-8: the form that is stored and hashed."""
-    return dumps(value).encode("utf-8")
+    """Returns `dumps(value)` in UTF-8: the form that is stored and hashed.
+
+    Raises `InvalidArgument` also for text that is not Unicode, as file names may be.
+    """
+    text = dumps(value)
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        around = text[max(0, error.start - 40) : error.end + 40]
+        raise InvalidArgument(
+            f"JSON cannot hold {around!r}",
+            hint="rename the file: its name is not text in UTF-8",
+        ) from None
 
 
 def _write(value: Any, parts: list[str], newline: str, step: str) -> None:

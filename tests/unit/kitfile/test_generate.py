@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,14 @@ def test_what_is_unknown_goes_with_the_whole_folder(tmp_path: Path) -> None:
     assert many.code == (Code(path="."),)
     few = guessed(tmp_path / "few", {f"folder{n}/a/b": 1 for n in range(5)})
     assert [code.path for code in few.code] == [f"folder{n}" for n in range(5)]
+
+
+def test_names_that_are_not_text_go_with_the_whole_folder(tmp_path: Path) -> None:
+    broken = os.fsdecode(b"w\xff.bin")
+    kitfile = guessed(tmp_path, {broken: 1, f"m/{broken}": 1, "m/a.bin": 1, "a.csv": 1})
+    assert kitfile == Kitfile(
+        manifest_version="1.0.0", code=(Code(path="."),), datasets=(Dataset(path="a.csv"),)
+    )
 
 
 @pytest.mark.parametrize(

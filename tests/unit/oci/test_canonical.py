@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitfast.errors import InvalidArgument
-from kitfast.oci.canonical import dumps, number
+from kitfast.oci.canonical import dump_bytes, dumps, number
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,11 @@ def test_indent_as_go() -> None:
 def test_what_json_cannot_hold_is_refused(value: object) -> None:
     with pytest.raises(InvalidArgument):
         dumps(value)
+
+
+def test_names_that_are_not_text_are_refused() -> None:
+    with pytest.raises(InvalidArgument, match=r"w\\udcff\.bin"):
+        dump_bytes({"name": "w\udcff.bin"})
 
 
 JSON = st.recursive(
