@@ -109,7 +109,7 @@ def test_bombs_are_refused_quickly(data: bytes) -> None:
     started = time.perf_counter()
     with pytest.raises(InvalidKitfile):
         parse(data)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 10
 
 
 @given(st.text(alphabet="model: path-[]{}&*a<\n\"'|>!#?,1.", max_size=60))
