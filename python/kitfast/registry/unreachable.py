@@ -42,7 +42,11 @@ def connection_error(
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         # `peer` was never tried; the text of this class names the proxy's address alone.
         reason = f"the proxy {error.host}:{error.port} cannot be reached"
-        return ConnectionFailed(f"{ask}: {reason}", hint="check --proxy, HTTPS_PROXY and NO_PROXY")
+        return ConnectionFailed(
+            f"{ask}: {reason}",
+            hint="check --proxy, HTTPS_PROXY and NO_PROXY",
+            transient=reached,
+        )
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         hint = "leave out --plain-http: the server may speak HTTPS" if plain_http else None
         return ProtocolError(f"{ask}: {peer} does not answer in HTTP", hint=hint)
