@@ -54,6 +54,20 @@ def sha256_file(
         Cancelled: the meter was cancelled.
     """
 
+def sha256_files(paths: Sequence[str | PathLike[str]], meter: Meter | None = None) -> list[str]:
+    """The SHA-256 of many whole files, hashed side by side.
+
+    Args:
+        paths: regular files.
+        meter: counts the bytes hashed and can cancel.
+
+    Returns:
+        `sha256:<hex>` for each path, in their order.
+
+    Raises:
+        the first failure, which stops the rest; as `sha256_file`.
+    """
+
 def blake3_file(
     path: str | PathLike[str],
     meter: Meter | None = None,

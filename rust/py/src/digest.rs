@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kitfast_core::digest::{file, hex};
+use kitfast_core::digest::{file, files, hex};
 use pyo3::prelude::*;
 
 use crate::errors::raise;
@@ -37,5 +37,19 @@ pub fn blake3_file(
     let meter = meter::or_new(meter);
     py.detach(|| file::blake3(&path, start, length, &meter))
         .map(|digest| hex::blake3(&digest))
+        .map_err(raise)
+}
+
+/// The SHA-256 of each file, hashed side by side, as `sha256:<hex>`.
+#[pyfunction]
+#[pyo3(signature = (paths, meter = None))]
+pub fn sha256_files(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    meter: Option<&Bound<'_, Meter>>,
+) -> PyResult<Vec<String>> {
+    let meter = meter::or_new(meter);
+    py.detach(|| files::sha256(&paths, &meter))
+        .map(|digests| digests.iter().map(hex::sha256).collect())
         .map_err(raise)
 }

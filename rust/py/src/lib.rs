@@ -17,6 +17,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<meter::Meter>()?;
     module.add_class::<target::Target>()?;
     module.add_function(wrap_pyfunction!(digest::sha256_file, module)?)?;
+    module.add_function(wrap_pyfunction!(digest::sha256_files, module)?)?;
     module.add_function(wrap_pyfunction!(digest::blake3_file, module)?)?;
     module.add_class::<store::LayerSource>()?;
     module.add_class::<store::PackedLayer>()?;

@@ -17,29 +17,29 @@ const BUFFER: usize = 256 << 10;
 /// the range is not inside the file, with [`Error::Changed`] when the file shrinks meanwhile.
 pub fn sha256(path: &Path, start: u64, length: Option<u64>, meter: &Meter) -> Result<[u8; 32]> {
     let mut hasher = Hasher::new();
-    Range::open(path, start, length)?.read(meter, |bytes| hasher.update(bytes))?;
+    Range::open(path, start, length)?.read_all(meter, |bytes| hasher.update(bytes))?;
     Ok(hasher.finish())
 }
 
 /// The BLAKE3 of `length` bytes of a file from `start`, under the terms of [`sha256`].
 pub fn blake3(path: &Path, start: u64, length: Option<u64>, meter: &Meter) -> Result<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
-    Range::open(path, start, length)?.read(meter, |bytes| {
+    Range::open(path, start, length)?.read_all(meter, |bytes| {
         hasher.update(bytes);
     })?;
     Ok(hasher.finalize().into())
 }
 
-/// A part of an open file, known to have been inside it.
-struct Range {
+/// What is still to be read of a part of an open file, known to have been inside it.
+pub(super) struct Range {
     file: File,
     path: PathBuf,
-    start: u64,
+    at: u64,
     end: u64,
 }
 
 impl Range {
-    fn open(path: &Path, start: u64, length: Option<u64>) -> Result<Self> {
+    pub(super) fn open(path: &Path, start: u64, length: Option<u64>) -> Result<Self> {
         // Before opening: opening a pipe would wait for its writer.
         let found = std::fs::metadata(path).map_err(|error| Error::io(path, error))?;
         let refuse = |why| Error::invalid(format!("{}: {why}", path.display()));
@@ -59,35 +59,44 @@ impl Range {
             Some(end) if end <= size => Ok(Self {
                 file,
                 path: path.to_path_buf(),
-                start,
+                at: start,
                 end,
             }),
             _ => Err(refuse("the range is not inside the file")),
         }
     }
 
-    fn read(&self, meter: &Meter, mut take: impl FnMut(&[u8])) -> Result<()> {
-        let mut buffer = vec![0; BUFFER.min((self.end - self.start) as usize)];
-        let mut at = self.start;
-        meter.check()?;
-        while at < self.end {
-            let want = buffer.len().min((self.end - at) as usize);
-            match self.file.read_at(&mut buffer[..want], at) {
-                Ok(0) => {
-                    return Err(Error::Changed {
-                        path: self.path.clone(),
-                    });
+    /// Reads on into `buffer`; 0 bytes only at the range's end.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let want = buffer.len().min((self.end - self.at) as usize);
+        loop {
+            match self.file.read_at(&mut buffer[..want], self.at) {
+                Ok(0) if want > 0 => {
+                    let path = self.path.clone();
+                    return Err(Error::Changed { path });
                 }
                 Ok(count) => {
-                    take(&buffer[..count]);
-                    at += count as u64;
-                    meter.advance(count as u64)?;
+                    self.at += count as u64;
+                    return Ok(count);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::io(&self.path, error)),
             }
         }
-        Ok(())
+    }
+
+    fn read_all(mut self, meter: &Meter, mut take: impl FnMut(&[u8])) -> Result<()> {
+        let mut buffer = vec![0; BUFFER.min((self.end - self.at) as usize)];
+        meter.check()?;
+        loop {
+            match self.read(&mut buffer)? {
+                0 => return Ok(()),
+                count => {
+                    take(&buffer[..count]);
+                    meter.advance(count as u64)?;
+                }
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod blake3_tree;
 pub mod feed;
 pub mod file;
+pub mod files;
 pub mod hex;
 mod job;
 pub mod lanes;
