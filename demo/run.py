@@ -47,7 +47,9 @@ class Table:
         """
         start = time.monotonic()
         with tempfile.TemporaryFile() as output:
-            child = subprocess.Popen([KITFAST, *arguments], stdout=output, stderr=output)
+            child = subprocess.Popen(
+                [str(KITFAST), *map(str, arguments)], stdout=output, stderr=output
+            )
             _, status, usage = os.wait4(child.pid, 0)
             child.returncode = os.waitstatus_to_exitcode(status)
             seconds = time.monotonic() - start

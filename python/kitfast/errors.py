@@ -35,6 +35,8 @@ class KitfastError(Exception):
 class FileError(KitfastError, OSError):
     """The operating system refused an operation on a file; `path` and `errno` say which."""
 
+    default_hint = "check the path, who owns it, and its permissions"
+
 
 class NoSpace(KitfastError, OSError):
     """The disk, or a quota on it, is full."""
@@ -51,6 +53,8 @@ class DigestMismatch(KitfastError, ValueError):
 class Corrupt(KitfastError, ValueError):
     """Stored or received data is not what its format says."""
 
+    default_hint = "it was damaged after it was made: get it, pull it or pack it again"
+
 
 class UnsafeMember(KitfastError, ValueError):
     """A tar member that must not be written: it escapes, collides, or is a link or device."""
@@ -60,6 +64,8 @@ class UnsafeMember(KitfastError, ValueError):
 
 class NotFound(KitfastError, FileNotFoundError):
     """Something that was named is not there."""
+
+    default_hint = "check how it is written; `kitfast list` shows the kits in the store"
 
 
 class AlreadyExists(KitfastError, FileExistsError):
@@ -94,15 +100,21 @@ class InternalError(KitfastError, RuntimeError):
 class InvalidReference(KitfastError, ValueError):
     """A reference that does not follow `[registry/]repository[:tag|@digest]`."""
 
+    default_hint = "write it as registry/repository:tag, with the repository in lower case"
+
 
 class InvalidKitfile(KitfastError, ValueError):
     """A Kitfile that cannot be used; `line` (from 1) says where, when it is known."""
+
+    default_hint = "correct the Kitfile there, or let `kitfast init` write one to start from"
 
     line: int | None = None
 
 
 class UnsupportedArtifact(KitfastError, ValueError):
     """A manifest of a kind kitfast does not read."""
+
+    default_hint = "kitfast reads ModelKits, ModelPack artifacts and files pushed by oras"
 
 
 class RegistryError(KitfastError):
@@ -111,6 +123,8 @@ class RegistryError(KitfastError):
     `transient` says whether the same request may succeed later, `retry_after` after how
     many seconds at least, when the registry said so.
     """
+
+    default_hint = "try again later, or ask whoever runs the registry"
 
     status: int | None = None
     code: str | None = None
@@ -127,9 +141,13 @@ class AuthenticationFailed(RegistryError, PermissionError):
 class NotInRegistry(RegistryError, NotFound):
     """The registry does not hold what was asked for."""
 
+    default_hint = "check its name and its tag; `kitfast list REGISTRY/REPOSITORY` shows the tags"
+
 
 class ConnectionFailed(KitfastError, ConnectionError):
     """A host could not be reached, or the connection broke and retries did not help."""
+
+    default_hint = "check the host name and the network, then try again"
 
     transient: bool = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ from kitfast.progress import Callback, Reporter
 from kitfast.settings import Network
 from kitfast.store.home import Home, opened
 from kitfast.together import together
+
+#: Where the core keeps files of a target that are not whole yet.
+STAGING = ".kitfast-staging"
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,12 @@ class _Job:
             if narrowed is not None:
                 choices.append((parent, narrowed))
         # A parent's model first, as in kit: the kit itself has the last word.
-        for kit, chosen in reversed(choices):
-            await self._unpack(kit, chosen, local[str(kit.reference)])
+        try:
+            for kit, chosen in reversed(choices):
+                await self._unpack(kit, chosen, local[str(kit.reference)])
+        except BaseException:
+            self._tidy()
+            raise
         targets = list(self.targets.values())
         for target in targets:
             await offload.run(target.finish)
@@ -149,6 +157,12 @@ class _Job:
             not local[str(reference)],
             tuple(self.arrivals.warnings),
         )
+
+    def _tidy(self) -> None:
+        """After a failure, leaves a staging folder only where it holds what a retry can use."""
+        for under in self.targets:
+            with contextlib.suppress(OSError):
+                (self.directory / under / STAGING).rmdir()
 
     async def _unpack(self, kit: Kit, wanted: Filters, is_local: bool) -> None:
         items = [

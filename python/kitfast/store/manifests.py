@@ -22,9 +22,16 @@ class Manifests:
     def put(self, data: bytes) -> str:
         """Stores `data`; returns its digest. Storing the same bytes again changes nothing."""
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        if not self.path(digest).is_file():
+        if not self._holds(digest, data):
             write_atomically(self.path(digest), data)
         return digest
+
+    def _holds(self, digest: str, data: bytes) -> bool:
+        # What is there may have been damaged since: only the same bytes are left alone.
+        try:
+            return read_bounded(self.path(digest)) == data
+        except Corrupt:
+            return False
 
     def get(self, digest: str) -> bytes | None:
         """The bytes with this digest; None when they are not here.
