@@ -291,10 +291,29 @@ class Target:
 
 @final
 class Landing:
-    """Where an incoming blob's bytes belong."""
+    """Takes one blob's bytes in any order and publishes them once they are verified.
+
+    Dropped without `finish`, `keep` or `discard`, it leaves what a kill would leave: its
+    last journal, at most about a second old.
+    """
 
     @staticmethod
-    def into_store(store: Store, digest: str, size: int, shape: str) -> Landing: ...
+    def into_store(store: Store, digest: str, size: int, shape: str) -> Landing:
+        """Opens the landing of a blob bound for the store, or goes on with one.
+
+        Args:
+            store: where it goes.
+            digest: `sha256:<hex>`, which the bytes must have.
+            size: the bytes it must have.
+            shape: "whole", or "tar" to keep the big files in it as contents of their own;
+                bytes that are no tar are taken all the same.
+
+        Raises:
+            Busy: somebody else is receiving this blob; wait, or look into the store.
+            NoSpace, FileError: the files cannot be made.
+            InvalidArgument: another shape, or a digest that is none.
+        """
+
     @staticmethod
     def into_target(
         target: Target,
@@ -303,20 +322,84 @@ class Landing:
         shape: str,
         name: str | None = None,
         mode: int = 0o644,
-    ) -> Landing: ...
+    ) -> Landing:
+        """Opens the landing of a blob that is unpacked into a folder, or goes on with one.
+
+        What an earlier run published, before it was killed within another blob, is found
+        again: then nothing is missing.
+
+        Args:
+            target: the folder.
+            digest: `sha256:<hex>`, which the bytes must have.
+            size: the bytes it must have.
+            shape: "whole" (the file `name`), "tar", "tar+gzip" or "tar+zstd".
+            name: the file's name, for "whole" only.
+            mode: the file's permission bits, for "whole" only.
+
+        Raises:
+            AlreadyExists: the file of a whole blob is there and must not be replaced.
+            Busy: somebody else is receiving this blob into this folder.
+            UnsafeMember: a name that leads out of the folder.
+            NoSpace, FileError: the files cannot be made.
+            InvalidArgument: another shape, a digest that is none, a name missing or too much.
+        """
+
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Bytes of the blob."""
+
     @property
-    def reused(self) -> int: ...
+    def reused(self) -> int:
+        """Bytes that were there when it was opened."""
+
     @property
-    def received(self) -> int: ...
+    def received(self) -> int:
+        """Bytes that are down."""
+
     @property
-    def hashed(self) -> int: ...
+    def hashed(self) -> int:
+        """Bytes that are hashed: the front behind the writers."""
+
     @property
-    def warning(self) -> str | None: ...
-    def missing(self) -> list[tuple[int, int]]: ...
-    def wanted_header(self) -> tuple[int, int] | None: ...
-    def write(self, offset: int, data: bytes) -> None: ...
-    def finish(self, meter: Meter | None = None) -> None: ...
-    def keep(self) -> None: ...
-    def discard(self) -> None: ...
+    def warning(self) -> str | None:
+        """Why what an earlier run left could not be used."""
+
+    def missing(self) -> list[tuple[int, int]]:
+        """What is not down yet: half-open ranges, ascending."""
+
+    def wanted_header(self) -> tuple[int, int] | None:
+        """Offset and length of a header worth a request of its own, if there is one.
+
+        It tells where the bytes behind it belong; until it is there they take a detour.
+        """
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Puts bytes where they belong; from any thread, in any order, cheap enough for a loop.
+
+        Bytes that are down, or that another call is writing, are ignored.
+
+        Raises:
+            InvalidArgument: beyond the blob, or the landing is closed.
+            UnsafeMember, AlreadyExists: a header shows that the tar cannot be unpacked here.
+            NoSpace, FileError: the disk is full or fails; no more bytes are taken.
+        """
+
+    def finish(self, meter: Meter | None = None) -> None:
+        """Waits until all is hashed, verifies, and publishes; the last call.
+
+        After DigestMismatch, Corrupt and UnsafeMember nothing of the blob is left; after any
+        other error the landing is still open: `keep` or `discard` it.
+
+        Raises:
+            DigestMismatch: the bytes are not the ones that were promised.
+            Corrupt, UnsafeMember: the tar is broken or hostile.
+            AlreadyExists: a file is there and must not be replaced; nothing is published.
+            InvalidArgument: bytes are missing.
+            Cancelled: the meter was cancelled.
+        """
+
+    def keep(self) -> None:
+        """Writes the journal and closes: a later landing of the blob goes on from here."""
+
+    def discard(self) -> None:
+        """Closes and removes everything of the blob that is not published."""

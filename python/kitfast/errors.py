@@ -80,6 +80,12 @@ class SourceChanged(KitfastError, OSError):
     default_hint = "wait until nothing writes to it, then try again"
 
 
+class Busy(KitfastError, BlockingIOError):
+    """Another process, or another call of this one, is working on the same blob."""
+
+    default_hint = "wait until the other one is done; what it fetches need not be fetched again"
+
+
 class Cancelled(KitfastError):
     """The call was cancelled."""
 

@@ -60,6 +60,11 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// Somebody else is at it: another process, or another call of this one.
+    Busy {
+        /// What they hold.
+        what: String,
+    },
     /// The meter was cancelled.
     Cancelled,
     /// A caller's mistake: an argument outside its contract.
@@ -101,6 +106,45 @@ impl Error {
     pub fn internal(why: impl Into<String>) -> Self {
         Self::Internal { why: why.into() }
     }
+
+    /// The same error once more: one fault may have to answer many calls.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Io { path, source } => {
+                let source = source.raw_os_error().map_or_else(
+                    || std::io::Error::other(source.to_string()),
+                    std::io::Error::from_raw_os_error,
+                );
+                Self::Io {
+                    path: path.clone(),
+                    source,
+                }
+            }
+            Self::NoSpace { path } => Self::NoSpace { path: path.clone() },
+            Self::DigestMismatch {
+                what,
+                expected,
+                actual,
+            } => Self::DigestMismatch {
+                what: what.clone(),
+                expected: expected.clone(),
+                actual: actual.clone(),
+            },
+            Self::Corrupt { what, why } => Self::corrupt(what.clone(), why.clone()),
+            Self::UnsafeMember { name, why } => Self::UnsafeMember {
+                name: name.clone(),
+                why: why.clone(),
+            },
+            Self::NotFound { what } => Self::NotFound { what: what.clone() },
+            Self::Exists { path } => Self::Exists { path: path.clone() },
+            Self::Changed { path } => Self::Changed { path: path.clone() },
+            Self::Busy { what } => Self::Busy { what: what.clone() },
+            Self::Cancelled => Self::Cancelled,
+            Self::Invalid { why } => Self::invalid(why.clone()),
+            Self::Internal { why } => Self::internal(why.clone()),
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -118,6 +162,7 @@ impl fmt::Display for Error {
             Self::NotFound { what } => write!(f, "{what}: not in the store"),
             Self::Exists { path } => write!(f, "{}: already exists", path.display()),
             Self::Changed { path } => write!(f, "{}: changed while it was read", path.display()),
+            Self::Busy { what } => write!(f, "{what}: somebody else is working on it"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Invalid { why } | Self::Internal { why } => f.write_str(why),
         }

@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod error;
+pub mod landing;
 pub mod memory;
 pub mod meter;
 pub mod store;

@@ -52,6 +52,10 @@ fn build(py: Python<'_>, error: Error) -> PyResult<PyErr> {
             fields.set_item("path", path)?;
             "SourceChanged"
         }
+        Error::Busy { what } => {
+            fields.set_item("what", what)?;
+            "Busy"
+        }
         Error::Cancelled => "Cancelled",
         Error::Invalid { .. } => "InvalidArgument",
         Error::Internal { .. } => "InternalError",

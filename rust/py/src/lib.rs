@@ -2,6 +2,7 @@
 
 mod digest;
 mod errors;
+mod landing;
 mod memory;
 mod meter;
 mod store;
@@ -16,6 +17,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(memory::keep_memory, module)?)?;
     module.add_class::<meter::Meter>()?;
     module.add_class::<target::Target>()?;
+    module.add_class::<landing::Landing>()?;
     module.add_function(wrap_pyfunction!(digest::sha256_file, module)?)?;
     module.add_function(wrap_pyfunction!(digest::sha256_files, module)?)?;
     module.add_function(wrap_pyfunction!(digest::blake3_file, module)?)?;

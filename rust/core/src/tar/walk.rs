@@ -19,6 +19,7 @@ pub enum Step {
 #[derive(Debug, Clone)]
 pub struct Walk {
     at: u64,
+    seen: u64,
     total: u64,
     ended: bool,
 }
@@ -28,6 +29,7 @@ impl Walk {
     pub fn new(total: u64) -> Self {
         Self {
             at: 0,
+            seen: 0,
             total,
             ended: false,
         }
@@ -36,6 +38,11 @@ impl Walk {
     /// Where the next header starts.
     pub fn position(&self) -> u64 {
         self.at
+    }
+
+    /// Where the bytes end that it has looked at: nothing behind them was judged yet.
+    pub fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// Reads the next member's headers through `read(offset, buffer)`.
@@ -55,11 +62,13 @@ impl Walk {
                 return Ok(Step::End(self.at));
             }
             if self.total - at < BLOCK {
+                self.seen = at;
                 return Err(crate::Error::corrupt("tar", "ends inside a header"));
             }
             if !read(at, &mut block)? {
                 return Ok(Step::Need(at, BLOCK));
             }
+            self.seen = at + BLOCK;
             match parser.header(&block, at, self.total)? {
                 Found::End => {
                     self.ended = true;
@@ -75,6 +84,7 @@ impl Walk {
                     if !read(at + BLOCK, &mut body)? {
                         return Ok(Step::Need(at + BLOCK, length));
                     }
+                    self.seen = at + BLOCK + length;
                     parser.metadata(&body)?;
                     at = (at + BLOCK + length).next_multiple_of(BLOCK);
                 }

@@ -11,12 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, fstatvfs, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, fchmod, fstat, fstatvfs, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::tar::Name;
 use crate::tar::guard::{RESERVED, unsafe_member};
 use crate::{Error, Result};
+
+/// In a staging folder: what was published out of it, kept until the target is finished.
+pub const RECORD: &str = "published";
+
+/// Staging folders that are of no use once their process is gone.
+const FRESH: &str = "fresh-";
 
 /// What to do about a file that is already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,7 +144,7 @@ impl Target {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         loop {
             let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let key = format!("fresh-{}-{count}", std::process::id());
+            let key = format!("{FRESH}{}-{count}", std::process::id());
             if let Some(staging) = self.staging(&key)? {
                 staging.clear()?;
                 return Ok(staging);
@@ -178,10 +184,39 @@ impl Target {
                 .and_then(|made| fchmod(&made, Mode::from_raw_mode(*mode)))
                 .map_err(|error| self.error(name, error))?;
         }
+        self.sweep()
+    }
+
+    /// Removes staging folders nobody needs any more, and the folder around them if empty.
+    ///
+    /// Those of landings that were interrupted stay: they can go on.
+    fn sweep(&self) -> Result<()> {
         let name = format!("{RESERVED}staging");
+        let path = self.path.join(&name);
+        let wrap = |error: Errno| Error::io(&path, error.into());
+        let folder = match beneath::open_list(self.root.as_fd(), name.as_bytes()) {
+            Err(Errno::NOENT) => return Ok(()),
+            outcome => outcome.map_err(wrap)?,
+        };
+        for entry in Dir::read_from(&folder).map_err(wrap)? {
+            let entry = entry.map_err(wrap)?;
+            let Ok(key) = entry.file_name().to_str() else {
+                continue;
+            };
+            if key.starts_with('.') {
+                continue;
+            }
+            let Some(staging) = Staging::open(folder.as_fd(), &path, key)? else {
+                continue;
+            };
+            let resumable = staging.size_of("journal")?.is_some();
+            if !resumable || staging.size_of(RECORD)?.is_some() {
+                staging.destroy()?;
+            }
+        }
         match unlinkat(&self.root, name.as_str(), AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
-            Err(error) => Err(Error::io(self.path.join(name), error.into())),
+            Err(error) => Err(wrap(error)),
         }
     }
 

@@ -41,6 +41,28 @@ impl Target {
         }
     }
 
+    /// Checks that the directory `name` can be made, or is there.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where a file has its name, [`Error::UnsafeMember`] where a link
+    /// stands on the way.
+    pub fn check_directory(&self, name: &Name) -> Result<()> {
+        let (folder, last) = name.split();
+        if name.is_root() {
+            return Ok(());
+        }
+        let parent = match beneath::open(self.root.as_fd(), folder) {
+            Err(Errno::NOENT) => return Ok(()),
+            outcome => outcome.map_err(|error| self.blocked(name, error))?,
+        };
+        let there = beneath::look(parent.as_fd(), last).map_err(|error| self.error(name, error))?;
+        match there.map(|there| FileType::from_raw_mode(there.st_mode)) {
+            None | Some(FileType::Directory) => Ok(()),
+            Some(FileType::Symlink) => Err(self.blocked(name, Errno::LOOP)),
+            Some(_) => Err(self.exists(name)),
+        }
+    }
+
     /// Gives a whole staged file its mode and its name; `false` where another one is kept.
     ///
     /// `mode` loses setuid, setgid and sticky, and the umask's bits; without a mode (hard
@@ -83,6 +105,42 @@ impl Target {
             Err(Errno::EXIST | Errno::ISDIR) => Err(self.exists(name)),
             Err(error) => Err(self.error(name, error)),
         }
+    }
+
+    /// The size of a regular file, if there is one.
+    pub fn size_of(&self, name: &Name) -> Result<Option<u64>> {
+        let size = |stamp: [u8; 24]| u64::from_le_bytes(std::array::from_fn(|at| stamp[8 + at]));
+        Ok(self.stamp(name)?.map(size))
+    }
+
+    /// Inode, size and time of change of a regular file: the same for the same file untouched.
+    pub fn stamp(&self, name: &Name) -> Result<Option<[u8; 24]>> {
+        let (folder, last) = name.split();
+        let there = beneath::open(self.root.as_fd(), folder)
+            .and_then(|parent| beneath::look(parent.as_fd(), last));
+        let there = match there {
+            Ok(Some(there)) => there,
+            Ok(None) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(self.error(name, error)),
+        };
+        if FileType::from_raw_mode(there.st_mode) != FileType::RegularFile {
+            return Ok(None);
+        }
+        let time = (there.st_mtime as u64)
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(there.st_mtime_nsec as u64);
+        let parts = [there.st_ino, there.st_size as u64, time];
+        let mut stamp = [0; 24];
+        for (place, part) in stamp.chunks_exact_mut(8).zip(parts) {
+            place.copy_from_slice(&part.to_le_bytes());
+        }
+        Ok(Some(stamp))
+    }
+
+    /// Counts files an earlier run published.
+    pub fn count_published(&self, files: u64, bytes: u64) {
+        self.files.fetch_add(files, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Notes that a file was left alone because it was there.

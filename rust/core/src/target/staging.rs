@@ -118,7 +118,12 @@ impl Staging {
         let mut made = self.create(&temp, 0)?;
         made.write_all(bytes)
             .map_err(|error| Error::io(self.path(&temp), error))?;
-        renameat(&self.folder, &temp, &self.folder, file).map_err(|error| self.error(file, error))
+        self.rename(&temp, file)
+    }
+
+    /// Gives a file of the folder another name in it, replacing what has that name.
+    pub fn rename(&self, from: &str, to: &str) -> Result<()> {
+        renameat(&self.folder, from, &self.folder, to).map_err(|error| self.error(to, error))
     }
 
     /// Removes one file; one that is not there is fine.
@@ -131,14 +136,26 @@ impl Staging {
 
     /// Removes all files, the folder stays.
     pub fn clear(&self) -> Result<()> {
-        empty(&self.folder).map_err(|error| self.error("", error))
+        empty(&self.folder, b"").map_err(|error| self.error("", error))
     }
 
-    /// Removes the folder and all in it.
-    pub fn destroy(self) -> Result<()> {
+    /// Removes all files but the record of what was published, the journal first.
+    pub fn clear_but_record(&self) -> Result<()> {
+        self.remove("journal")?;
+        empty(&self.folder, super::RECORD.as_bytes()).map_err(|error| self.error("", error))
+    }
+
+    /// Removes the folder and all in it; the last thing to do with it.
+    pub fn destroy(&self) -> Result<()> {
         self.clear()?;
         unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR)
             .map_err(|error| self.error("", error))
+    }
+
+    /// Lets others in, whoever still has a handle on this one.
+    pub fn release(&self) {
+        // A lock that stays ends with the process: others wait longer, nothing is lost.
+        let _stays = flock(&self.folder, FlockOperation::Unlock);
     }
 
     fn error(&self, file: &str, error: Errno) -> Error {
@@ -146,12 +163,12 @@ impl Staging {
     }
 }
 
-/// Removes what is in a folder of ours; links are removed, never followed.
-fn empty(folder: &OwnedFd) -> rustix::io::Result<()> {
+/// Removes what is in a folder of ours but one file; links are removed, never followed.
+fn empty(folder: &OwnedFd, but: &[u8]) -> rustix::io::Result<()> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let name = entry?.file_name().to_owned();
-        if !matches!(name.to_bytes(), b"." | b"..") {
+        if !matches!(name.to_bytes(), b"." | b"..") && name.to_bytes() != but {
             names.push(name);
         }
     }
@@ -159,7 +176,7 @@ fn empty(folder: &OwnedFd) -> rustix::io::Result<()> {
         let name = std::ffi::OsStr::from_bytes(name.to_bytes());
         match unlinkat(folder, name, AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) => {
-                empty(&openat(folder, name, FOLDER, Mode::empty())?)?;
+                empty(&openat(folder, name, FOLDER, Mode::empty())?, b"")?;
                 unlinkat(folder, name, AtFlags::REMOVEDIR)?;
             }
             outcome => outcome?,

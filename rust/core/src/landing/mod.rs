@@ -1,0 +1,295 @@
+//! A landing: takes one blob's bytes in any order, puts each where it belongs.
+//!
+//! Every byte is written once, at its place in its file: big members of a tar in files of
+//! their own, the rest in a sparse spool in the blob's coordinates. Behind the writers the
+//! front hashes what is contiguous, reading it back from the page cache. A journal lets a
+//! killed landing go on. Nothing appears under its final name before the digest is right.
+
+mod commit;
+mod front;
+mod journal;
+mod map;
+mod members;
+mod open;
+mod plan;
+mod ranges;
+mod record;
+mod shared;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use plan::{PLACE_LIMIT, Plan, Shape, Sink};
+pub use ranges::RangeSet;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::digest::{hex, pool::Pool};
+use crate::target::{Fate, Staging};
+use crate::{Error, Meter, Result};
+use front::Front;
+use shared::Shared;
+
+/// How often a waiting call looks at its meter.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// One blob on its way in. Dropped without [`Landing::keep`], it leaves what a kill leaves.
+#[derive(Debug)]
+pub struct Landing {
+    plan: Plan,
+    stage: Mutex<Stage>,
+    reused: u64,
+    warning: Option<String>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Taking bytes.
+    Open(Arc<Shared>),
+    /// Its bytes are where they belong, or a file that is kept has their name.
+    Done,
+    /// Kept or discarded.
+    Closed,
+}
+
+impl Landing {
+    /// Opens the landing of this blob; goes on where an earlier run stopped.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while somebody else receives the same blob into the same place,
+    /// [`Error::Exists`] where the file of a whole blob is there and must not be replaced,
+    /// [`Error::NoSpace`] where the disk has no room for it.
+    pub fn open(plan: Plan) -> Result<Self> {
+        plan.check()?;
+        let staging = plan
+            .staging()?
+            .ok_or_else(|| Error::Busy { what: plan.what() })?;
+        let landing = Self {
+            plan,
+            stage: Mutex::new(Stage::Done),
+            reused: 0,
+            warning: None,
+        };
+        landing.begin(staging)
+    }
+
+    fn begin(mut self, staging: Staging) -> Result<Self> {
+        if self.was_published(&staging)? {
+            staging.release();
+            self.reused = self.plan.size;
+            return Ok(self);
+        }
+        let resumed = match open::resume(&self.plan, &staging) {
+            Err(Error::Corrupt { why, .. }) => {
+                self.warning = Some(format!("what an earlier run left is not used: it {why}"));
+                None
+            }
+            outcome => outcome?,
+        };
+        let (state, spool) = match resumed {
+            Some(opened) => opened,
+            None if self.is_kept_out(&staging)? => return Ok(self),
+            None => open::fresh(&self.plan, &staging)?,
+        };
+        self.reused = state.down.total();
+        let mark = state.mark.sha256.clone();
+        let shared = Arc::new(Shared::new(self.plan.clone(), staging, spool, state));
+        Pool::shared().submit_from(Box::new(Front::new(shared.clone())), mark);
+        self.stage = Mutex::new(Stage::Open(shared));
+        Ok(self)
+    }
+
+    /// Whether an earlier run that was not finished has published all of this blob.
+    fn was_published(&self, staging: &Staging) -> Result<bool> {
+        let Sink::Target { target, .. } = &self.plan.sink else {
+            return Ok(false);
+        };
+        let Some((files, bytes)) = record::check(staging, &self.plan, target)? else {
+            return Ok(false);
+        };
+        target.count_published(files, bytes);
+        Ok(true)
+    }
+
+    /// Whether the file of a whole blob is there already and is kept.
+    fn is_kept_out(&self, staging: &Staging) -> Result<bool> {
+        let Sink::Target {
+            target,
+            name: Some(name),
+            ..
+        } = &self.plan.sink
+        else {
+            return Ok(false);
+        };
+        let fate = target.fate(name);
+        if !matches!(fate, Ok(Fate::Write)) {
+            staging.destroy()?;
+            staging.release();
+        }
+        let kept = fate? == Fate::Keep;
+        if kept {
+            target.count_kept();
+        }
+        Ok(kept)
+    }
+
+    /// Bytes of the blob.
+    pub fn size(&self) -> u64 {
+        self.plan.size
+    }
+
+    /// Bytes that were there when it was opened.
+    pub fn reused(&self) -> u64 {
+        self.reused
+    }
+
+    /// Why what an earlier run left could not be used.
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
+    }
+
+    /// Bytes that are down.
+    pub fn received(&self) -> u64 {
+        self.look(|shared| shared.lock().down.total(), self.plan.size)
+    }
+
+    /// Bytes that are hashed.
+    pub fn hashed(&self) -> u64 {
+        self.look(Shared::hashed, self.plan.size)
+    }
+
+    /// What is not down yet: half-open, ascending.
+    pub fn missing(&self) -> Vec<(u64, u64)> {
+        let missing = |shared: &Shared| {
+            let gaps = shared.lock().down.missing(0..self.plan.size);
+            gaps.into_iter().map(|gap| (gap.start, gap.end)).collect()
+        };
+        self.look(missing, Vec::new())
+    }
+
+    /// The header whose bytes are worth a request of their own now: (offset, length).
+    pub fn wanted_header(&self) -> Option<(u64, u64)> {
+        let wanted = |shared: &Shared| {
+            let state = shared.lock();
+            let mut coming = state.down.clone();
+            state.flying.iter().for_each(|range| coming.insert(range));
+            state.map.wanted(&coming, self.plan.size)
+        };
+        self.look(wanted, None)
+    }
+
+    /// Puts bytes of the blob where they belong, from any thread, in any order.
+    ///
+    /// Bytes that are down, or that another call is writing, are ignored.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] beyond the blob or after the landing was closed,
+    /// [`Error::NoSpace`], [`Error::UnsafeMember`] and [`Error::Exists`] as soon as a
+    /// header shows that the tar cannot be unpacked here.
+    pub fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
+        match self.open_one() {
+            Some(shared) => shared.write(offset, data),
+            None => Err(closed()),
+        }
+    }
+
+    /// Waits until all is hashed, verifies, publishes.
+    ///
+    /// After [`Error::DigestMismatch`], [`Error::Corrupt`] and [`Error::UnsafeMember`]
+    /// nothing of the blob is left; after any other error it is still open.
+    pub fn finish(&self, meter: &Meter) -> Result<()> {
+        let shared = match &*self.stage() {
+            Stage::Open(shared) => shared.clone(),
+            Stage::Done => return Ok(()),
+            Stage::Closed => return Err(closed()),
+        };
+        let outcome = self
+            .verify(&shared, meter)
+            .and_then(|()| commit::commit(&shared, meter));
+        match &outcome {
+            Ok(()) => self.leave(&shared, Stage::Done),
+            Err(
+                Error::DigestMismatch { .. } | Error::Corrupt { .. } | Error::UnsafeMember { .. },
+            ) => {
+                shared.close();
+                shared.staging.destroy()?;
+                self.leave(&shared, Stage::Closed);
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn verify(&self, shared: &Shared, meter: &Meter) -> Result<()> {
+        let actual = shared.digest(meter)?;
+        if actual != self.plan.digest {
+            return Err(Error::DigestMismatch {
+                what: self.plan.what(),
+                expected: hex::sha256(&self.plan.digest),
+                actual: hex::sha256(&actual),
+            });
+        }
+        let state = shared.lock();
+        match &state.map.fault {
+            Some(fault) if !state.map.takes_anything() => Err(fault.again()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the journal and closes: the same blob opened again goes on from here.
+    pub fn keep(&self) -> Result<()> {
+        let Some(shared) = self.open_one() else {
+            return Ok(());
+        };
+        shared.close();
+        let written = shared.journal_now();
+        self.leave(&shared, Stage::Closed);
+        written
+    }
+
+    /// Closes and removes everything of it that is not published.
+    pub fn discard(&self) -> Result<()> {
+        let Some(shared) = self.open_one() else {
+            return Ok(());
+        };
+        shared.close();
+        let removed = shared.staging.destroy();
+        self.leave(&shared, Stage::Closed);
+        removed
+    }
+
+    fn leave(&self, shared: &Shared, stage: Stage) {
+        shared.staging.release();
+        *self.stage() = stage;
+    }
+
+    fn stage(&self) -> std::sync::MutexGuard<'_, Stage> {
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_one(&self) -> Option<Arc<Shared>> {
+        match &*self.stage() {
+            Stage::Open(shared) => Some(shared.clone()),
+            Stage::Done | Stage::Closed => None,
+        }
+    }
+
+    fn look<T>(&self, ask: impl FnOnce(&Shared) -> T, otherwise: T) -> T {
+        self.open_one().map_or(otherwise, |shared| ask(&shared))
+    }
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        if let Some(shared) = self.open_one() {
+            shared.close();
+            shared.staging.release();
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::invalid("the landing is closed")
+}

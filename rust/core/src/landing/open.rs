@@ -1,0 +1,137 @@
+//! Opens a landing: finds what an earlier run left, or starts clean.
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use super::journal::{self, Journal, Mark};
+use super::map::Map;
+use super::plan::{Plan, Sink};
+use super::state::{State, slot_file};
+use crate::store::Contents;
+use crate::target::Staging;
+use crate::{Error, Result};
+
+/// The state and the spool of a landing.
+pub type Opened = (State, Arc<std::fs::File>);
+
+/// Starts clean: whatever is in the folder goes.
+pub fn fresh(plan: &Plan, staging: &Staging) -> Result<Opened> {
+    staging.clear()?;
+    let reserved = if plan.is_compressed() { plan.size } else { 0 };
+    let spool = staging.create("spool", reserved)?;
+    spool
+        .set_len(plan.size)
+        .map_err(|error| Error::io(staging.path("spool"), error))?;
+    let mut state = State::new(Map::new(plan));
+    state.advance(plan, staging, &spool)?;
+    Ok((state, Arc::new(spool)))
+}
+
+/// Goes on where a journal says an earlier run stopped; `None` without a journal.
+///
+/// # Errors
+/// [`Error::Corrupt`] for a journal that does not fit the plan or the files.
+pub fn resume(plan: &Plan, staging: &Staging) -> Result<Option<Opened>> {
+    let Some(file) = staging.open_file("journal")? else {
+        return Ok(None);
+    };
+    let wrap = |error| Error::io(staging.path("journal"), error);
+    let mut bytes = vec![0; file.metadata().map_err(wrap)?.len() as usize];
+    file.read_exact_at(&mut bytes, 0).map_err(wrap)?;
+    let journal = Journal::decode(&bytes, plan.size)?;
+    if journal.identity != plan.identity() {
+        return Err(stale("was written for another blob"));
+    }
+    restore(plan, staging, journal).map(Some)
+}
+
+fn restore(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened> {
+    let spool = staging
+        .open_file("spool")?
+        .ok_or_else(|| stale("has lost its spool"))?;
+    if staging.size_of("spool")? != Some(plan.size) {
+        return Err(stale("does not fit its spool"));
+    }
+    let same_boot = !journal.boot.is_empty() && journal.boot == journal::boot();
+    if journal.committing && !same_boot {
+        return Err(stale("was publishing when the machine stopped"));
+    }
+    let mut map = Map::new(plan);
+    map.committing = journal.committing;
+    while map.can_advance(&journal.down) {
+        map.advance(&journal.down, &spool, plan)?;
+    }
+    let mut state = State::new(map);
+    state.down = journal.down;
+    state.strays = journal.strays;
+    state.committing = journal.committing;
+    state.made = usize::try_from(journal.placed).unwrap_or(usize::MAX);
+    if state.made > state.map.placed().len() {
+        return Err(stale("speaks of members its headers do not show"));
+    }
+    if same_boot {
+        state.mark = journal.mark;
+        state.hashes = read_hashes(staging, state.mark.hashed)?;
+        check_tree(&state)?;
+    }
+    check_files(plan, staging, &state)?;
+    state.front = state.mark.sha256.length;
+    state.advance(plan, staging, &spool)?;
+    Ok((state, Arc::new(spool)))
+}
+
+/// Every extent the journal counts as made must have its file, or be published already.
+fn check_files(plan: &Plan, staging: &Staging, state: &State) -> Result<()> {
+    for (index, placed) in state.map.placed()[..state.made].iter().enumerate() {
+        if staging.size_of(&slot_file(placed.slot))? == Some(placed.length) {
+            continue;
+        }
+        let published = match (&plan.sink, state.hashes.get(index)) {
+            (Sink::Target { .. }, _) => true,
+            (Sink::Store(home), Some(hash)) => Contents::open(home)?.holds(hash, placed.length),
+            (Sink::Store(_), None) => false,
+        };
+        if !(state.committing && published) {
+            return Err(stale("has lost a member's file"));
+        }
+    }
+    Ok(())
+}
+
+fn read_hashes(staging: &Staging, count: u64) -> Result<Vec<[u8; 32]>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let missing = || stale("has lost its hashes");
+    let size = staging.size_of("hashes")?.ok_or_else(missing)?;
+    if count > size / 32 {
+        return Err(missing());
+    }
+    let file = staging.open_file("hashes")?.ok_or_else(missing)?;
+    let mut bytes = vec![0; count as usize * 32];
+    file.read_exact_at(&mut bytes, 0)
+        .map_err(|error| Error::io(staging.path("hashes"), error))?;
+    Ok(bytes.as_chunks::<32>().0.to_vec())
+}
+
+/// The saved BLAKE3 must stand inside the extent that is hashed next, over bytes that are down.
+fn check_tree(state: &State) -> Result<()> {
+    let Mark { hashed, tree, .. } = &state.mark;
+    let position = tree.position();
+    let fits = match state.map.placed().get(*hashed as usize) {
+        Some(placed) => {
+            let start = placed.offset;
+            position < placed.length.max(1) && state.down.contains(start..start + position)
+        }
+        None => position == 0 && *hashed == state.map.placed().len() as u64,
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(stale("has a hash that fits no member"))
+    }
+}
+
+fn stale(why: &str) -> Error {
+    Error::corrupt("journal", why)
+}

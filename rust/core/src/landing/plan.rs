@@ -1,0 +1,140 @@
+//! What a landing receives and where it goes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::digest::hex;
+use crate::store::INLINE_LIMIT;
+use crate::tar::Name;
+use crate::target::{Staging, Target};
+use crate::{Error, Result};
+
+/// Members of a tar bound for a target get their bytes in place from this size on.
+///
+/// Smaller ones pass through the spool: a file more costs about what copying this many
+/// bytes within the page cache does.
+pub const PLACE_LIMIT: u64 = 64 << 10;
+
+/// What the blob's bytes are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One file, or bytes nobody looks into.
+    Whole,
+    /// A tar.
+    Tar,
+    /// A tar, gzip around it.
+    TarGzip,
+    /// A tar, Zstandard around it.
+    TarZstd,
+}
+
+/// Where the bytes go.
+#[derive(Debug, Clone)]
+pub enum Sink {
+    /// Contents and a recipe in the store at this folder.
+    Store(PathBuf),
+    /// Files in a folder; a whole blob becomes the file `name`.
+    Target {
+        /// The folder.
+        target: Arc<Target>,
+        /// The file's name, for a whole blob only.
+        name: Option<Name>,
+        /// The file's permission bits, for a whole blob only.
+        mode: u32,
+    },
+}
+
+/// One blob on its way.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The SHA-256 the blob must have.
+    pub digest: [u8; 32],
+    /// The bytes it must have.
+    pub size: u64,
+    /// What its bytes are.
+    pub shape: Shape,
+    /// Where they go.
+    pub sink: Sink,
+}
+
+impl Plan {
+    /// Checks that shape and sink fit.
+    pub(super) fn check(&self) -> Result<()> {
+        if i64::try_from(self.size).is_err() {
+            return Err(Error::invalid(format!("no blob has {} bytes", self.size)));
+        }
+        match (&self.sink, self.shape) {
+            (Sink::Store(_), Shape::Whole | Shape::Tar) => Ok(()),
+            (Sink::Store(_), _) => Err(Error::invalid("the store keeps compressed blobs whole")),
+            (Sink::Target { name: Some(_), .. }, Shape::Whole) => Ok(()),
+            (Sink::Target { name: None, .. }, Shape::Whole) => {
+                Err(Error::invalid("a whole blob needs the name of its file"))
+            }
+            (Sink::Target { name: Some(_), .. }, _) => {
+                Err(Error::invalid("a tar brings its own names"))
+            }
+            (Sink::Target { name: None, .. }, _) => Ok(()),
+        }
+    }
+
+    /// What a journal must say to belong to this plan.
+    pub fn identity(&self) -> Vec<u8> {
+        let mut identity = self.digest.to_vec();
+        identity.extend(self.size.to_le_bytes());
+        identity.push(self.shape as u8);
+        match &self.sink {
+            Sink::Store(_) => identity.push(0),
+            Sink::Target { name, .. } => {
+                identity.push(1);
+                identity.extend(name.iter().flat_map(|name| name.as_bytes()));
+            }
+        }
+        identity
+    }
+
+    /// The blob's digest as people write it.
+    pub fn what(&self) -> String {
+        hex::sha256(&self.digest)
+    }
+
+    /// Opens the folder of the partial files; `None` while somebody else uses it.
+    pub(super) fn staging(&self) -> Result<Option<Staging>> {
+        match &self.sink {
+            Sink::Store(home) => {
+                let folder = home.join("landing");
+                std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+                let parent = crate::target::beneath::open_root(&folder)
+                    .map_err(|error| Error::io(&folder, error.into()))?;
+                let shape = if self.shape == Shape::Tar {
+                    "tar"
+                } else {
+                    "whole"
+                };
+                let key = format!("{}-{shape}", hex::encode(&self.digest));
+                Staging::open(std::os::fd::AsFd::as_fd(&parent), &folder, &key)
+            }
+            Sink::Target { target, .. } => {
+                let tag = blake3::hash(&self.identity());
+                let short = hex::encode(&tag.as_bytes()[..8]);
+                target.staging(&format!("{}-{short}", hex::encode(&self.digest)))
+            }
+        }
+    }
+
+    /// Whether the headers are followed while the bytes arrive.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.shape == Shape::Tar
+    }
+
+    pub(super) fn is_compressed(&self) -> bool {
+        matches!(self.shape, Shape::TarGzip | Shape::TarZstd)
+    }
+
+    /// Extents from this size on get a file of their own.
+    pub(super) fn place_limit(&self) -> u64 {
+        match self.sink {
+            Sink::Store(_) => INLINE_LIMIT,
+            Sink::Target { .. } => PLACE_LIMIT,
+        }
+    }
+}

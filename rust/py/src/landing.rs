@@ -1,0 +1,130 @@
+//! One blob on its way in, as Python sees it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use kitfast_core::digest::hex;
+use kitfast_core::landing::{self, Plan, Shape, Sink};
+use kitfast_core::tar::Name;
+use kitfast_core::{Error, Result};
+use pyo3::prelude::*;
+
+use crate::errors::raise;
+use crate::meter::{Meter, or_new};
+use crate::store::Store;
+use crate::target::Target;
+
+/// Takes a blob's bytes in any order and publishes them once they are verified.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct Landing(landing::Landing);
+
+#[pymethods]
+impl Landing {
+    #[staticmethod]
+    fn into_store(
+        py: Python<'_>,
+        store: &Bound<'_, Store>,
+        digest: &str,
+        size: u64,
+        shape: &str,
+    ) -> PyResult<Self> {
+        let sink = Sink::Store(store.get().0.home().to_path_buf());
+        py.detach(|| open(digest, size, shape, sink)).map_err(raise)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (target, digest, size, shape, name = None, mode = 0o644))]
+    fn into_target(
+        py: Python<'_>,
+        target: &Bound<'_, Target>,
+        digest: &str,
+        size: u64,
+        shape: &str,
+        name: Option<OsString>,
+        mode: u32,
+    ) -> PyResult<Self> {
+        let target = target.get().0.clone();
+        py.detach(|| {
+            let name = name.map(|name| file_name(&name)).transpose()?;
+            open(digest, size, shape, Sink::Target { target, name, mode })
+        })
+        .map_err(raise)
+    }
+
+    #[getter]
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    #[getter]
+    fn reused(&self) -> u64 {
+        self.0.reused()
+    }
+
+    #[getter]
+    fn received(&self) -> u64 {
+        self.0.received()
+    }
+
+    #[getter]
+    fn hashed(&self) -> u64 {
+        self.0.hashed()
+    }
+
+    #[getter]
+    fn warning(&self) -> Option<&str> {
+        self.0.warning()
+    }
+
+    fn missing(&self) -> Vec<(u64, u64)> {
+        self.0.missing()
+    }
+
+    fn wanted_header(&self) -> Option<(u64, u64)> {
+        self.0.wanted_header()
+    }
+
+    fn write(&self, py: Python<'_>, offset: u64, data: &[u8]) -> PyResult<()> {
+        py.detach(|| self.0.write(offset, data)).map_err(raise)
+    }
+
+    #[pyo3(signature = (meter = None))]
+    fn finish(&self, py: Python<'_>, meter: Option<&Bound<'_, Meter>>) -> PyResult<()> {
+        let meter = or_new(meter);
+        py.detach(|| self.0.finish(&meter)).map_err(raise)
+    }
+
+    fn keep(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.keep()).map_err(raise)
+    }
+
+    fn discard(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.discard()).map_err(raise)
+    }
+}
+
+fn open(digest: &str, size: u64, shape: &str, sink: Sink) -> Result<Landing> {
+    let shape = match shape {
+        "whole" => Shape::Whole,
+        "tar" => Shape::Tar,
+        "tar+gzip" => Shape::TarGzip,
+        "tar+zstd" => Shape::TarZstd,
+        other => return Err(Error::invalid(format!("no shape is called {other:?}"))),
+    };
+    let digest = hex::parse_sha256(digest)?;
+    landing::Landing::open(Plan {
+        digest,
+        size,
+        shape,
+        sink,
+    })
+    .map(Landing)
+}
+
+fn file_name(name: &OsString) -> Result<Name> {
+    let name = Name::check(name.as_bytes())?;
+    if name.is_root() {
+        return Err(Error::invalid("a file needs a name"));
+    }
+    Ok(name)
+}
