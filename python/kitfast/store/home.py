@@ -14,6 +14,10 @@ from kitfast.store.files import file_error
 from kitfast.store.manifests import Manifests
 from kitfast.store.references import References
 
+# Not `lock`: that one is the core's own, and an flock of this process on another open
+# file would keep the core's prune waiting for ever.
+IN_USE = "in-use"
+
 
 class Home:
     """Blobs, manifests and references of one home folder.
@@ -38,7 +42,7 @@ class Home:
         superfluous now is superfluous at the next call, too.
         """
         # The caller's own shared lock would be in the way: an flock belongs to an open file.
-        with locks.alone(self.folder / "lock") as free:
+        with locks.alone(self.folder / IN_USE) as free:
             if not free:
                 return None
             return self._prune(meter)
@@ -67,7 +71,7 @@ class Home:
 
     def try_clear(self) -> bool:
         """Drops partial transfers and remembered digests, unless another process is at work."""
-        with locks.alone(self.folder / "lock") as free:
+        with locks.alone(self.folder / IN_USE) as free:
             if free:
                 for name in ("landing", "cache", "locks"):
                     shutil.rmtree(self.folder / name, ignore_errors=True)
@@ -85,5 +89,5 @@ async def opened(folder: Path) -> AsyncIterator[Home]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise file_error(error, folder) from error
-    async with locks.shared(folder / "lock"):
+    async with locks.shared(folder / IN_USE):
         yield Home(folder)
