@@ -15,6 +15,7 @@ from kitfast.modelkit.cache import (
     cache_prune,
     cache_verify,
 )
+from kitfast.modelkit.diff import Difference, diff
 from kitfast.modelkit.info import info
 from kitfast.modelkit.init import Initialized, init
 from kitfast.modelkit.inspect import Inspection, inspect
@@ -34,6 +35,7 @@ from kitfast.settings import Network
 __all__ = [
     "CacheInfo",
     "CacheVerified",
+    "Difference",
     "Freed",
     "Initialized",
     "Inspection",
@@ -57,6 +59,7 @@ __all__ = [
     "cache_info",
     "cache_prune",
     "cache_verify",
+    "diff",
     "info",
     "init",
     "inspect",

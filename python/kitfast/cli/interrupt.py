@@ -19,20 +19,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # journals are written so often that a kill loses a second of work at most.
 GRACE_SECONDS = 0.9
 
-FAREWELL = "stopped: what is done so far is kept; the same command goes on from there\n"
+STOPPED = "stopped\n"
+RESUMABLE = "stopped: what is done so far is kept; the same command goes on from there\n"
 SHOW_CURSOR = "\x1b[?25h"
 
 
 class Interrupted(Exception):
     """A signal ended the command; `status` is the exit status a shell expects."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, farewell: str) -> None:
         super().__init__(signal.Signals(number).name)
         self.status = 128 + number
+        self.farewell = farewell
 
 
-def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Runs `work()` to its end.
+def run(work: Callable[[], Coroutine[Any, Any, Result]], farewell: str = STOPPED) -> Result:
+    """Runs `work()` to its end; `farewell` tells people what a signal has left them with.
 
     The first signal cancels it, and the program has a second to put things away; a
     second signal kills at once.
@@ -40,19 +42,22 @@ def run(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
     Raises:
         Interrupted: a signal came; the farewell has not been told yet.
     """
-    return asyncio.run(_guarded(work))
+    return asyncio.run(_guarded(work, farewell))
 
 
-async def _guarded(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+async def _guarded(work: Callable[[], Coroutine[Any, Any, Result]], farewell: str) -> Result:
     task = asyncio.ensure_future(work())
-    with _Watch(asyncio.get_running_loop(), task):
+    with _Watch(asyncio.get_running_loop(), task, farewell):
         return await task
 
 
 class _Watch:
     """Turns signals into a cancelled task while its block runs, and a little beyond."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, task: asyncio.Future[Any], farewell: str
+    ) -> None:
+        self._farewell = farewell
         self._loop = loop
         self._task = task
         self._caught: int | None = None
@@ -67,7 +72,7 @@ class _Watch:
         if self._caught is not None:
             _die(self._caught)
         self._caught = number
-        self._watchdog = threading.Timer(GRACE_SECONDS, _die, [number, FAREWELL])
+        self._watchdog = threading.Timer(GRACE_SECONDS, _die, [number, self._farewell])
         self._watchdog.daemon = True
         self._watchdog.start()
         self._loop.call_soon_threadsafe(self._task.cancel)
@@ -81,7 +86,7 @@ class _Watch:
         if self._caught is not None and error is not None:
             # Whatever a cancelled verb fails with, the signal is the reason. Handlers and
             # watchdog stay: the loop's threads have yet to end.
-            raise Interrupted(self._caught) from None
+            raise Interrupted(self._caught, self._farewell) from None
         if self._watchdog is not None:
             self._watchdog.cancel()  # it was done before it heard of the signal
         for number, handler in self._before.items():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from kitfast.cli import failures, interrupt
+from kitfast.cli import failures
 from kitfast.cli.app import command
 from kitfast.cli.interrupt import Interrupted
 from kitfast.cli.render.output import BROKEN_PIPE, OutputClosed
@@ -27,7 +27,7 @@ def run(words: Sequence[str]) -> int:
     try:
         return _run(_for_people(words), session)
     except Interrupted as signalled:
-        sys.stderr.write(interrupt.FAREWELL)
+        sys.stderr.write(signalled.farewell)
         return signalled.status
     except OutputClosed:
         return BROKEN_PIPE

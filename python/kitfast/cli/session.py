@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from kitfast import settings
 from kitfast.cli import interrupt
+from kitfast.cli.failures import printable
 from kitfast.cli.render import machine
 from kitfast.cli.render.output import put
 from kitfast.cli.render.progress import display
@@ -20,6 +21,8 @@ from kitfast.progress import Callback
 from kitfast.settings import Network
 
 Result = TypeVar("Result")
+
+log = logging.getLogger("kitfast")
 
 TRACE = 5
 LEVELS = {
@@ -79,17 +82,33 @@ class Session:
             level = min(level, logging.DEBUG if self.verbose == 1 else TRACE)
         start_log(level)
 
-    def run(self, work: Callable[[Callback | None], Coroutine[Any, Any, Result]]) -> Result:
+    def run(
+        self,
+        work: Callable[[Callback | None], Coroutine[Any, Any, Result]],
+        *,
+        resumable: bool = False,
+    ) -> Result:
         """Runs a verb, showing the progress it reports to the callback it is given.
+
+        Args:
+            work: makes the verb's coroutine of the callback.
+            resumable: the same command goes on where a signal stopped it.
 
         Raises:
             Interrupted: a signal ended it.
         """
         with display(self.style) as callback:
-            return interrupt.run(lambda: work(callback))
+            farewell = interrupt.RESUMABLE if resumable else interrupt.STOPPED
+            return interrupt.run(lambda: work(callback), farewell)
 
     def show(self, result: Result, text: Callable[[Result], str]) -> None:
-        """Writes a result to standard output, as JSON or as text for people."""
+        """Writes a result to standard output, as JSON or as text for people.
+
+        What it warns of, and what of it failed, is told on standard error in both cases.
+        """
+        for name in ("warnings", "failures"):
+            for warning in getattr(result, name, ()):
+                log.warning("%s", warning)
         put(machine.dumps(result) if self.json else text(result))
 
 
@@ -98,7 +117,6 @@ def start_log(level: int) -> None:
     logging.addLevelName(TRACE, "TRACE")
     handler = _Handler()
     handler.setFormatter(_Formatter())
-    log = logging.getLogger("kitfast")
     log.handlers[:] = [handler]
     log.setLevel(level)
     log.propagate = False
@@ -112,10 +130,13 @@ class _Handler(logging.Handler):
 
 
 class _Formatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        word = record.levelname.lower()
-        message = super().format(record)
-        return message if record.levelno == logging.INFO else f"{word}: {message}"
+    """One line a record: what strangers wrote must not drive the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        message = printable(record.message)
+        if record.levelno == logging.INFO:
+            return message
+        return f"{record.levelname.lower()}: {message}"
 
 
 def _word(variable: str, known: tuple[str, ...]) -> str | None:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from kitfast.cli.interrupt import FAREWELL
+from kitfast.cli.interrupt import RESUMABLE
 
 # A program with one verb, `work`, whose body the test chooses.
 PROGRAM = """
@@ -23,7 +23,7 @@ async def body():
 
 def work(session):
     "Work."
-    session.run(lambda progress: body())
+    session.run(lambda progress: body(), resumable=True)
 
 app.VERBS = (verb(work, "kitfast work", reports=False),)
 sys.exit(process.run(["work"]))
@@ -69,17 +69,17 @@ def stop(body: str, *signals: signal.Signals) -> tuple[int, str, float]:
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["int", "term"]
 )
 def test_a_verb_that_listens_ends_at_once(number: signal.Signals, status: int) -> None:
-    assert stop(COOPERATIVE, number)[:2] == (status, FAREWELL)
+    assert stop(COOPERATIVE, number)[:2] == (status, RESUMABLE)
 
 
 def test_the_signal_is_the_reason_whatever_the_verb_then_fails_with() -> None:
-    assert stop(FAILING, signal.SIGINT)[:2] == (130, FAREWELL)
+    assert stop(FAILING, signal.SIGINT)[:2] == (130, RESUMABLE)
 
 
 @pytest.mark.parametrize("body", [DEAF, BLOCKED_LOOP, BLOCKED_THREAD])
 def test_what_does_not_listen_is_killed_after_a_second(body: str) -> None:
     status, errors, seconds = stop(body, signal.SIGINT)
-    assert (status, errors) == (130, FAREWELL)
+    assert (status, errors) == (130, RESUMABLE)
     # A second of grace, and as much again for a machine that is busy with other tests.
     assert seconds < 2.5
 

@@ -1,0 +1,7 @@
+"""`python -m kitfast`: the command line, for where its program is not on the path."""
+
+import sys
+
+from kitfast.cli import main
+
+sys.exit(main())
