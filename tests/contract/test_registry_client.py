@@ -114,9 +114,10 @@ async def test_a_manifest_is_deleted(registry: Registry, repository: str) -> Non
 
 async def test_this_registry_cannot_delete_a_tag(registry: Registry, repository: str) -> None:
     await pushed_manifest(registry, repository, "v1")
-    with pytest.raises(RegistryError) as caught:
+    with pytest.raises(RegistryError, match="cannot delete a tag alone") as caught:
         await registry.delete_manifest(repository, "v1")
     assert caught.value.status == 400
+    assert "@sha256" in str(caught.value.hint)
 
 
 async def test_blob_whole_and_in_ranges(registry: Registry, repository: str) -> None:

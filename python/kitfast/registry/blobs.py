@@ -15,6 +15,7 @@ from ..errors import ConnectionFailed, ProtocolError
 from .auth import Scope, scope_for
 from .errcodes import Ask, clean
 from .session import Session
+from .transport import peer_of
 from .unreachable import connection_error
 
 # A connection that brings nothing for this long is given up.
@@ -153,7 +154,7 @@ class Blobs:
         end: int | None,
         size: int,
     ) -> BlobStream:
-        peer = response.url.host or ask.host
+        peer = peer_of(response.url)
         encoding = response.headers.get("Content-Encoding", "identity").lower()
         if encoding != "identity":
             raise ProtocolError(f"{ask}: {peer} sends it encoded, which nobody asked for")

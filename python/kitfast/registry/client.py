@@ -147,13 +147,24 @@ class Registry:
             RegistryError: The registry does not allow deleting.
         """
         ask = Ask(self.host, f"delete {reference}", repository)
-        await self._session.fetch(
-            "DELETE",
-            self._addresses.manifest(repository, reference),
-            ask=ask,
-            scope=scope_for(repository, "delete", "pull", "push"),
-            expect=(202, 200, 204),
-        )
+        try:
+            await self._session.fetch(
+                "DELETE",
+                self._addresses.manifest(repository, reference),
+                ask=ask,
+                scope=scope_for(repository, "delete", "pull", "push"),
+                expect=(202, 200, 204),
+            )
+        except RegistryError as error:
+            if error.status in (400, 405) and not digests.is_digest(reference):
+                # Distribution 2 takes a tag for a damaged digest, and says so.
+                raise RegistryError(
+                    f"{ask}: this registry cannot delete a tag alone (HTTP {error.status})",
+                    hint=f"delete what it names, with all its tags: {ask.place}@sha256:…",
+                    status=error.status,
+                    code=error.code,
+                ) from error
+            raise
 
     async def tags(self, repository: str) -> list[str]:
         """Lists the tags of a repository, all pages (specification, end-8).

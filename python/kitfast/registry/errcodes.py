@@ -26,7 +26,7 @@ HINTS = {
     "DIGEST_INVALID": "the data was damaged on its way; try again",
     "MANIFEST_BLOB_UNKNOWN": "the registry lost a blob of this kit; push it again",
     "MANIFEST_INVALID": "the registry does not take this kind of artifact",
-    "MANIFEST_UNKNOWN": "check the tag or digest with `kitfast list HOST/REPOSITORY`",
+    "MANIFEST_UNKNOWN": "see which tags there are: `kitfast list {place}`",
     "NAME_INVALID": "check the repository's name",
     "NAME_UNKNOWN": "check the name; a private repository also asks for `kitfast login`",
     "TOOMANYREQUESTS": "wait, log in for a larger quota, or lower --concurrency",
@@ -48,9 +48,13 @@ class Ask:
     what: str
     repository: str | None = None
 
+    @property
+    def place(self) -> str:
+        """The registry and repository, as references begin."""
+        return f"{self.host}/{self.repository}" if self.repository else self.host
+
     def __str__(self) -> str:
-        place = f"{self.host}/{self.repository}" if self.repository else self.host
-        return f"{place}: cannot {self.what}"
+        return f"{self.place}: cannot {self.what}"
 
 
 def clean(text: str, limit: int = TEXT_LIMIT) -> str:
@@ -79,7 +83,7 @@ def error_for(
     reason = said or _words(status, body)
     return kind(
         f"{ask}: {reason} (HTTP {status})",
-        hint=_hint(status, code, body, plain_http),
+        hint=_hint(status, code, body, ask, plain_http),
         status=status,
         code=code,
         host=ask.host,
@@ -97,11 +101,11 @@ def _class(status: int, code: str | None) -> type[RegistryError]:
     return RegistryError
 
 
-def _hint(status: int, code: str | None, body: bytes, plain_http: bool) -> str | None:
+def _hint(status: int, code: str | None, body: bytes, ask: Ask, plain_http: bool) -> str | None:
     if plain_http and status == 400 and b"HTTPS" in body[:BODY_LIMIT]:
         return "the registry speaks HTTPS: leave out --plain-http"
     if code in HINTS:
-        return HINTS[code]
+        return HINTS[code].format(place=ask.place)
     if status == 403:
         return HINTS["DENIED"]
     if status == 404:

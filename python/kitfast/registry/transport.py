@@ -100,7 +100,7 @@ class Transport:
         assert self._session is not None, "used outside its context"
         plain = url.scheme == "http"
         context = None if plain else await self._context(with_identity)
-        peer = url.authority.rpartition("@")[2]
+        peer = peer_of(url)
         try:
             response = await self._session.request(
                 method,
@@ -124,6 +124,12 @@ class Transport:
                     tls.context, self.network, with_identity=with_identity
                 )
         return self._contexts[with_identity]
+
+
+def peer_of(url: URL) -> str:
+    """Returns the host of an address as errors name it: with its port where one is written."""
+    host = url.host_subcomponent or ""
+    return host if url.explicit_port is None else f"{host}:{url.explicit_port}"
 
 
 async def read_bounded(response: aiohttp.ClientResponse, limit: int, ask: Ask) -> bytes:
@@ -152,6 +158,6 @@ async def read_start(response: aiohttp.ClientResponse, limit: int, ask: Ask) -> 
             response.release()
     except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
         plain = response.url.scheme == "http"
-        peer = response.url.host or ask.host
+        peer = peer_of(response.url)
         raise connection_error(error, ask, peer, plain_http=plain) from error
     return bytes(parts[:limit])

@@ -51,7 +51,8 @@ def connection_error(
         hint = "leave out --plain-http: the server may speak HTTPS" if plain_http else None
         return ProtocolError(f"{ask}: {peer} does not answer in HTTP", hint=hint)
     reason, hint, again = _why(error, plain_http, reached)
-    return ConnectionFailed(f"{ask}: {peer}: {reason}", hint=hint, transient=again, host=ask.host)
+    where = "" if peer == ask.host else f"{peer}: "
+    return ConnectionFailed(f"{ask}: {where}{reason}", hint=hint, transient=again, host=ask.host)
 
 
 def _proxy_refused(error: aiohttp.ClientHttpProxyError, ask: Ask) -> KitfastError:
