@@ -61,6 +61,9 @@ impl Watch {
     }
 }
 
+/// Bytes read, kept and hashed at a time: they stay in the core's own cache meanwhile.
+const STEP: usize = 64 << 10;
+
 pub(super) struct Stream<T> {
     plan: Arc<Plan>,
     taker: T,
@@ -133,7 +136,7 @@ impl<T: Taker> Stream<T> {
             self.close()?;
             return Ok(0);
         }
-        let take = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let take = room.len().min(usize::try_from(left).unwrap_or(STEP)).min(STEP);
         let file = reading.copy.as_ref().unwrap_or(&reading.source);
         let read = file
             .read_at(&mut room[..take], reading.at)
