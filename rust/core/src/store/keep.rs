@@ -6,22 +6,26 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::aside::Sum;
 use super::source::Stat;
 use super::stream::Taker;
 use super::{Contents, INLINE_LIMIT, RecipeWriter};
 use crate::{Error, Result};
 
+/// From here on a thread of its own costs a content less than it saves.
+const ASIDE: u64 = 16 << 20;
+
 /// A content that is being written; dropped without `commit`, it leaves nothing.
 pub(super) struct ContentWriter {
     temp: PathBuf,
     file: File,
-    hasher: blake3::Hasher,
+    sum: Sum,
     size: u64,
     cloned: bool,
 }
 
 impl ContentWriter {
-    pub fn create(contents: &Contents) -> Result<Self> {
+    pub fn create(contents: &Contents, sum: Sum) -> Result<Self> {
         let temp = contents.temp();
         let file = File::options()
             .read(true)
@@ -33,7 +37,7 @@ impl ContentWriter {
         Ok(Self {
             temp,
             file,
-            hasher: blake3::Hasher::new(),
+            sum,
             size: 0,
             cloned: false,
         })
@@ -51,7 +55,7 @@ impl ContentWriter {
                 .write_all(bytes)
                 .map_err(|error| Error::io(&self.temp, error))?;
         }
-        self.hasher.update(bytes);
+        self.sum.update(bytes)?;
         self.size += bytes.len() as u64;
         Ok(())
     }
@@ -61,8 +65,8 @@ impl ContentWriter {
     }
 
     /// Moves the content to its place; answers its BLAKE3.
-    pub fn commit(self, contents: &Contents) -> Result<[u8; 32]> {
-        let hash = *self.hasher.finalize().as_bytes();
+    pub fn commit(mut self, contents: &Contents) -> Result<[u8; 32]> {
+        let hash = std::mem::replace(&mut self.sum, Sum::here()).finish()?;
         contents.commit(&self.temp, &hash, self.size)?;
         Ok(hash)
     }
@@ -95,14 +99,18 @@ pub(super) struct Keeper {
     contents: Contents,
     recipe: RecipeWriter,
     content: Option<ContentWriter>,
+    lone: bool,
 }
 
 impl Keeper {
-    pub fn create(home: &Path, contents: &Contents) -> Result<Self> {
+    /// `lone` where the layer has the machine to itself: its contents are then hashed on a
+    /// thread of their own.
+    pub fn create(home: &Path, contents: &Contents, lone: bool) -> Result<Self> {
         Ok(Self {
             contents: contents.clone(),
             recipe: RecipeWriter::create(home)?,
             content: None,
+            lone,
         })
     }
 
@@ -123,7 +131,12 @@ impl Taker for Keeper {
         if stat.size < INLINE_LIMIT {
             return Ok(None);
         }
-        let content = self.content.insert(ContentWriter::create(&self.contents)?);
+        let sum = match self.lone && stat.size >= ASIDE {
+            true => Sum::aside(),
+            false => Sum::here(),
+        };
+        let content = ContentWriter::create(&self.contents, sum)?;
+        let content = self.content.insert(content);
         if !content.clone_from(source) || stat.is_settled(SystemTime::now()) {
             return Ok(None);
         }

@@ -1,5 +1,6 @@
 //! The local store: every content once, every blob a recipe.
 
+mod aside;
 pub mod blob;
 mod clone;
 mod compress;

@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use super::aside::Sum;
 use super::compress::compress;
 use super::keep::{ContentWriter, Keeper};
 use super::remember::{self, Known};
@@ -133,9 +134,9 @@ impl Store {
         })
     }
 
-    /// One layer on two threads: one reads and keeps, the other hashes.
+    /// One layer on three threads: one reads and writes, two hash.
     fn pack_lone(&self, job: &Job, watch: &Watch) -> Result<Known> {
-        let keeper = Keeper::create(self.home(), self.contents())?;
+        let keeper = Keeper::create(self.home(), self.contents(), true)?;
         let mut stream = Stream::new(job.plan.clone(), keeper, watch.clone());
         let (full, to_hash) = sync_channel::<(Vec<u8>, usize)>(AHEAD);
         let (empty, to_fill) = channel();
@@ -169,7 +170,7 @@ impl Store {
 
     fn pack_compressed(&self, job: &Job, threads: usize, watch: &Watch) -> Result<Known> {
         let mut recipe = RecipeWriter::create(self.home())?;
-        let mut content = ContentWriter::create(self.contents())?;
+        let mut content = ContentWriter::create(self.contents(), Sum::here())?;
         let mut stream = Stream::new(job.plan.clone(), (), watch.clone());
         let (mut plain, mut blob) = (Hasher::new(), Hasher::new());
         compress(
@@ -275,7 +276,7 @@ impl Hall {
                 .pop()
         };
         while let Some(job) = waiting() {
-            match Keeper::create(&self.home, &self.contents) {
+            match Keeper::create(&self.home, &self.contents, false) {
                 Ok(keeper) => {
                     let stream = Stream::new(job.plan.clone(), keeper, self.watch.clone());
                     return Pool::shared().submit(Box::new(Lane {

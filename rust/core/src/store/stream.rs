@@ -136,7 +136,10 @@ impl<T: Taker> Stream<T> {
             self.close()?;
             return Ok(0);
         }
-        let take = room.len().min(usize::try_from(left).unwrap_or(STEP)).min(STEP);
+        let take = room
+            .len()
+            .min(usize::try_from(left).unwrap_or(STEP))
+            .min(STEP);
         let file = reading.copy.as_ref().unwrap_or(&reading.source);
         let read = file
             .read_at(&mut room[..take], reading.at)
