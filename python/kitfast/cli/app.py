@@ -17,6 +17,9 @@ from kitfast.cli.render import version as version_text
 from kitfast.cli.render.output import put
 from kitfast.cli.values import lighten
 
+# Verbs of two words, by their first.
+GROUPS = {"cache": "See, check and tidy kitfast's home."}
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -64,8 +67,13 @@ def command() -> Callable[..., Any]:
         pretty_exceptions_enable=False,
     )
     app.callback()(with_global_flags(_before_verbs))
+    groups = {"": app}
     for verb in VERBS:
-        app.command(verb.name, cls=VerbCommand, help=verb.help)(verb.function)
+        group, _, name = verb.name.rpartition(" ")
+        if group not in groups:
+            groups[group] = typer.Typer(cls=Program, help=GROUPS[group], rich_markup_mode=None)
+            app.add_typer(groups[group], name=group)
+        groups[group].command(name, cls=VerbCommand, help=verb.help)(verb.function)
     return get_command(app)
 
 

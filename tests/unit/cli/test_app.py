@@ -192,4 +192,7 @@ def test_a_full_disk_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stdout", Full())
         result = run("look", "x")
-    assert (result.status, result.err) == (1, "error: No space left on device\n")
+    assert (result.status, result.err) == (
+        1,
+        "error: cannot write to standard output: No space left on device\n",
+    )

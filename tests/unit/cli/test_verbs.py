@@ -15,6 +15,7 @@ import pytest
 from kitfast import aio
 from kitfast.errors import NotFound
 from kitfast.kitfile.model import Code, Kitfile, Model, Package
+from kitfast.modelkit.cache import Damage, Folder
 from kitfast.oci.descriptor import Descriptor
 from kitfast.settings import Network
 
@@ -249,6 +250,44 @@ def test_remote_goes_with_neither_all_nor_force(words: str, api: Fake, run: Run)
     ended = run("remove", *words.split())
     assert (ended.status, call.kwargs) == (1, {})
     assert "--remote does not go with --all or --force" in ended.err
+
+
+def test_cache(api: Fake, run: Run, home: Path) -> None:
+    folder = Folder("contents", 2, 4096)
+    call = api("cache_info", aio.CacheInfo(str(home), 1, (folder,), 4096))
+    assert run("cache", "info").out == (f"{home}: 1 kit, 4.0 KiB\n  contents   2 files   4.0 KiB\n")
+    assert call.kwargs == {"home": home}
+    assert run("cache", "info", "--config", "/k", "-v").status == 0
+    assert call.kwargs == {"home": Path("/k")}
+    for verb in ("prune", "clear"):
+        api(f"cache_{verb}", aio.Freed(2048))
+        assert run("cache", verb).out == "2.0 KiB free again\n"
+
+
+def test_damage_is_a_failure(api: Fake, run: Run) -> None:
+    api("cache_verify", aio.CacheVerified(3, 4096, ()))
+    assert run("cache", "verify") == (0, "Checked 3 blobs, 4.0 KiB: none damaged\n", "")
+    api("cache_verify", aio.CacheVerified(3, 4096, (Damage(D, "a flipped bit", ("a:v1",)),)))
+    ended = run("cache", "verify")
+    assert ended == (
+        1,
+        f"damaged: {D} of a:v1: a flipped bit\nChecked 3 blobs, 4.0 KiB: 1 damaged\n",
+        "",
+    )
+    assert run("cache", "verify", "--format", "json").status == 1
+
+
+def test_a_group_alone_or_with_a_wrong_verb(run: Run) -> None:
+    assert "  verify  Read and check every byte of the local store." in run("cache", "--help").out
+    ended = run("cache", "polish")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err.startswith("error: no such command 'polish'")
+    assert ended.err.endswith("hint: see `kitfast cache --help`\n")
+    ended = run("cache")
+    assert (ended.status, ended.err) == (
+        1,
+        "error: missing command\nhint: see `kitfast cache --help`\n",
+    )
 
 
 def test_serve(run: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

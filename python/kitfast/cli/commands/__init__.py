@@ -1,6 +1,7 @@
 """The verbs, one file each, in the order in which people use them."""
 
 from kitfast.cli.commands import (
+    cache,
     completion,
     diff,
     info,
@@ -31,6 +32,7 @@ VERBS = (
     diff.VERB,
     tag.VERB,
     remove.VERB,
+    *cache.VERBS,
     serve.VERB,
     login.VERB,
     logout.VERB,

@@ -86,6 +86,32 @@ def initialized(result: aio.Initialized) -> str:
     return f"{result.text.rstrip()}\n\nWritten to {result.path}\n"
 
 
+def cache_info(result: aio.CacheInfo) -> str:
+    """What the home holds, a folder a line."""
+    rows = [
+        (f"  {folder.name}", _count(folder.files, "file"), size(folder.size))
+        for folder in result.folders
+    ]
+    kits = _count(result.kits, "kit")
+    return f"{printable(result.home)}: {kits}, {size(result.size)}\n{table(rows)}"
+
+
+def freed(result: aio.Freed) -> str:
+    """How much room there is again."""
+    return f"{size(result.size)} free again\n"
+
+
+def cache_verified(result: aio.CacheVerified) -> str:
+    """What was checked, and each damaged blob with the kits it belongs to."""
+    lines = [
+        f"damaged: {one.digest} of {', '.join(one.kits) or 'no kit'}: {one.why}"
+        for one in result.damaged
+    ]
+    checked = f"{_count(result.blobs, 'blob')}, {size(result.size)}"
+    lines.append(f"Checked {checked}: {len(lines) or 'none'} damaged")
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
 def difference(result: aio.Difference, first: str, second: str) -> str:
     """What two kits share, and what only one of them has."""
     names = (printable(first), printable(second))

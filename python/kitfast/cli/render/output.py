@@ -18,7 +18,7 @@ def put(text: str) -> None:
 
     Raises:
         OutputClosed: the reader has gone.
-        OSError: the text could not be written.
+        OSError: the text could not be written; its text says where to.
     """
     if not text:
         return
@@ -31,7 +31,7 @@ def put(text: str) -> None:
         _abandon()
         if isinstance(error, BrokenPipeError):
             raise OutputClosed from error
-        raise
+        raise OSError(error.errno, f"cannot write to standard output: {error.strerror}") from error
 
 
 def write(text: str) -> int:
@@ -41,7 +41,7 @@ def write(text: str) -> int:
     except OutputClosed:
         return BROKEN_PIPE
     except OSError as error:
-        sys.stderr.write(f"error: cannot write to standard output: {error.strerror}\n")
+        sys.stderr.write(f"error: {error.strerror}\n")
         return 1
     return 0
 
