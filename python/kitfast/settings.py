@@ -77,10 +77,14 @@ class Network:
     def __post_init__(self) -> None:
         for name in ("concurrency", "connections"):
             if getattr(self, name) < 1:
-                raise InvalidArgument(f"{name} is {getattr(self, name)}: must be at least 1")
+                raise InvalidArgument(
+                    f"{name} is {getattr(self, name)}: must be at least 1",
+                    hint="leave it out for the default",
+                )
         if self.part_size is not None and self.part_size < SMALLEST_PART:
             raise InvalidArgument(
-                f"part size is {self.part_size} bytes: must be at least {SMALLEST_PART}"
+                f"part size is {self.part_size} bytes: must be at least {SMALLEST_PART}",
+                hint="leave it out: the transfer chooses well",
             )
         if self.key and not self.cert:
             raise InvalidArgument("a client key needs its certificate", hint="add --cert PATH")
@@ -136,7 +140,7 @@ def boolean(text: str, name: str) -> bool:
         return True
     if word in _FALSE:
         return False
-    raise InvalidArgument(f"{name} is {text!r}: must be true or false")
+    raise InvalidArgument(f"{name} is {text!r}", hint="write true or false")
 
 
 def byte_count(text: str, name: str) -> int:
@@ -147,7 +151,9 @@ def byte_count(text: str, name: str) -> int:
     """
     match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", text.strip().lower(), re.ASCII)
     if match is None:
-        raise InvalidArgument(f"{name} is {text!r}: must be bytes, such as 8388608 or 8MiB")
+        raise InvalidArgument(
+            f"{name} is {text!r}: no number of bytes", hint="write it as 8388608 or 8MiB"
+        )
     return int(match[1]) * _UNITS[match[2]]
 
 
@@ -169,6 +175,8 @@ def _value(field: str, text: str, variable: str) -> Any:
         return tuple(part for part in text.split(os.pathsep) if part)
     if field in ("concurrency", "connections"):
         if not text.strip().isascii() or not text.strip().isdigit():
-            raise InvalidArgument(f"{variable} is {text!r}: must be a whole number")
+            raise InvalidArgument(
+                f"{variable} is {text!r}", hint="set it to a whole number, or unset it"
+            )
         return int(text)
     return text

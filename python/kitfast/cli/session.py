@@ -142,5 +142,7 @@ class _Formatter(logging.Formatter):
 def _word(variable: str, known: tuple[str, ...]) -> str | None:
     word = os.environ.get(variable) or None
     if word is not None and word not in known:
-        raise InvalidArgument(f"{variable} is {word!r}: must be one of {', '.join(known)}")
+        raise InvalidArgument(
+            f"{variable} is {word!r}", hint=f"set it to one of {', '.join(known)}, or unset it"
+        )
     return word

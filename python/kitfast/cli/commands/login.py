@@ -44,9 +44,11 @@ def login(
 def _credentials(username: str | None, password: str | None, stdin: bool) -> tuple[str, str]:
     if stdin:
         if password is not None:
-            raise InvalidArgument("--password and --password-stdin exclude each other")
+            raise InvalidArgument(
+                "--password and --password-stdin exclude each other", hint="leave one out"
+            )
         if not username:
-            raise InvalidArgument("--password-stdin needs --username")
+            raise InvalidArgument("--password-stdin needs --username", hint="add --username USER")
         return username, _from_stdin()
     if password is not None:
         logging.getLogger("kitfast").warning(
@@ -59,7 +61,9 @@ def _credentials(username: str | None, password: str | None, stdin: bool) -> tup
 def _from_stdin() -> str:
     secret = sys.stdin.read().strip()
     if not secret:
-        raise InvalidArgument("standard input holds no password")
+        raise InvalidArgument(
+            "standard input holds no password", hint="pipe it in: --password-stdin < file"
+        )
     return secret
 
 

@@ -34,7 +34,9 @@ def remove(
     from kitfast import aio
 
     if remote and (all or force):
-        raise InvalidArgument("--remote does not go with --all or --force")
+        raise InvalidArgument(
+            "--remote does not go with --all or --force", hint="name one reference"
+        )
     removed = session.run(
         lambda _: aio.remove(
             reference,
