@@ -142,7 +142,8 @@ class _Download:
             raise AssertionError("a request that left something undone has a failure")
         self._troubled += 1
         try:
-            await trouble.after(failure, progress=fetch.position - fetch.part.start)
+            progress = fetch.position - fetch.part.start
+            await trouble.after(failure, progress=progress, was_let_in=self._got > 0)
         finally:
             self._troubled -= 1
 

@@ -13,8 +13,8 @@ MIB = 1024 * 1024
 SMALLEST_PART = 8 * MIB
 LARGEST_PART = 32 * MIB
 
-# A remainder smaller than this is not worth a request of its own.
-SLIVER = MIB
+# A remainder smaller than this share of a part is not worth a request of its own.
+SLIVER = 8
 
 
 @dataclass(frozen=True, order=True)
@@ -88,7 +88,7 @@ class Plan:
         first = self._ranges[0]
         size = self._fixed or part_size(self.remaining, connections)
         end = first.start + size
-        if first.end - end < SLIVER:
+        if first.end - end < size // SLIVER:
             end = first.end
         return self._carve(first.start, end)
 

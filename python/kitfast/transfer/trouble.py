@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import NoReturn
 
-from kitfast.errors import ConnectionFailed, RegistryError
+from kitfast.errors import AuthenticationFailed, ConnectionFailed, RegistryError
 from kitfast.transfer.ends import Named
 from kitfast.transfer.limits import Limits, Patience
 from kitfast.transfer.plan import MIB
@@ -15,6 +15,9 @@ from kitfast.transfer.plan import MIB
 # A try that brought this much was no failure: the connection worked, and broke.
 # Less does not count, or a server that sends a byte and hangs up would hold us.
 PROGRESS = MIB
+
+# A refusal after all went well is tried again this often, before it is believed.
+EXPIRIES = 2
 
 TOO_MANY = frozenset({429, 503})
 
@@ -56,17 +59,22 @@ class Trouble:
         self._done, self._hint = done, hint
         self._failures = 0
 
-    async def after(self, failure: BaseException, *, progress: int) -> None:
+    async def after(
+        self, failure: BaseException, *, progress: int, was_let_in: bool = False
+    ) -> None:
         """Pauses after a failure.
 
         Args:
             failure: what went wrong; raised when another try is of no use.
             progress: bytes the try moved before it failed.
+            was_let_in: whether the same request was granted before, so that a
+                refusal may only mean an address or token that has just expired.
 
         Raises:
             RegistryError, ConnectionFailed: it was one failure too many.
         """
-        if not may_retry(failure):
+        expired = was_let_in and isinstance(failure, AuthenticationFailed)
+        if not may_retry(failure) and not (expired and self._failures < EXPIRIES):
             raise failure
         self._slow_down(failure)
         if progress >= PROGRESS:

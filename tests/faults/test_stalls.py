@@ -1,0 +1,79 @@
+"""Stalls before, in and at the end of a body, and cancelling in the middle of one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from tests.support.faults import Fault, FaultyRegistry, always, nth
+from tests.support.memory import MemoryLanding
+from tests.support.pulls import BLOB, PART, pull, small_parts
+
+from kitfast.errors import ConnectionFailed
+from kitfast.transfer.limits import Patience
+
+
+async def test_a_stall_before_the_first_byte_of_a_later_part() -> None:
+    with FaultyRegistry(BLOB, script=nth("blob", {4: Fault(wait=3600)})) as source:
+        done = await pull(source)
+    assert done.is_right() and done.seconds < 5
+    stalled, again = source.of("blob")[4], source.of("blob")[-1]
+    assert (again.start, again.end) == (stalled.start, stalled.end)
+
+
+async def test_a_slow_first_answer_is_waited_for() -> None:
+    with FaultyRegistry(BLOB, script=nth("blob", {0: Fault(wait=1.0)})) as source:
+        done = await pull(source)
+    assert done.is_right() and done.seconds >= 1.0 and len(source.of("blob")) == 8
+
+
+@pytest.mark.parametrize("share", [0.5, 0.99])
+async def test_a_stall_in_a_body_reissues_the_rest_of_that_part(share: float) -> None:
+    at = int(PART * share)
+    with FaultyRegistry(BLOB, script=nth("blob", {3: Fault(stall_at=at)})) as source:
+        done = await pull(source)
+    assert done.is_right() and done.seconds < 5
+    stalled, again = source.of("blob")[3], source.of("blob")[-1]
+    assert again.start == stalled.start + at and again.end == stalled.end
+
+
+async def test_the_last_part_at_99_percent_is_hedged_long_before_the_stall_limit() -> None:
+    patience = Patience(stall=60.0, hedge=0.3)
+    with FaultyRegistry(BLOB, script=nth("blob", {7: Fault(stall_at=PART - 2000)})) as source:
+        done = await pull(source, limits=small_parts(patience))
+    assert done.is_right() and done.seconds < 5
+    slow, hedge = source.of("blob")[7], source.of("blob")[8]
+    assert slow.start < hedge.start and hedge.end == slow.end
+
+
+async def test_one_stream_that_stalls_is_taken_up_again() -> None:
+    fault = Fault(ignore_range=True, stall_at=300_000)
+    with FaultyRegistry(BLOB, script=nth("blob", {0: fault})) as source:
+        assert (await pull(source)).is_right()
+
+
+async def test_a_registry_that_always_stalls_is_given_up() -> None:
+    with (
+        FaultyRegistry(BLOB, script=always(Fault(stall_at=10))) as source,
+        pytest.raises(ConnectionFailed, match="no bytes for"),
+    ):
+        await pull(source, limits=small_parts(Patience(stall=0.1, backoff=0.01, attempts=3)))
+
+
+async def test_cancelling_amid_stalls_ends_within_a_second() -> None:
+    landing = MemoryLanding(BLOB.size)
+    limits = small_parts(Patience())
+    with FaultyRegistry(BLOB, script=always(Fault(stall_at=1000))) as source:
+        before = asyncio.all_tasks()
+        task = asyncio.create_task(pull(source, into=landing, limits=limits))
+        while landing.received < 1000:
+            await asyncio.sleep(0.01)
+        begun = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - begun < 1
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == before
+    assert limits.connections.inside == 0

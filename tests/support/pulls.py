@@ -1,0 +1,77 @@
+"""Downloads and uploads against a faulty registry, with short waits."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.faults import FaultyRegistry
+from tests.support.memory import MemoryBlob, MemoryLanding, random_blob
+
+from kitfast.registry import Credentials, Registry
+from kitfast.settings import Network
+from kitfast.transfer.download import download
+from kitfast.transfer.limits import Limits, Patience, forget_hosts
+from kitfast.transfer.upload import Uploaded, upload
+
+PART = 256 * 1024
+BLOB = random_blob(8 * PART + 123, seed=7)
+QUICK = Patience(
+    first_byte=3.0, stall=1.0, hedge=60.0, backoff=0.01, longest_backoff=0.2, attempts=6
+)
+
+
+@dataclass
+class Pull:
+    """What a download did: where its bytes went and how they were counted."""
+
+    landing: MemoryLanding
+    counts: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+    limits: Limits | None = None
+
+    def is_right(self) -> bool:
+        """Whether every byte is right and was counted once."""
+        return self.landing.holds(BLOB) and sum(self.counts) == BLOB.size
+
+
+def small_parts(patience: Patience = QUICK, **more: Any) -> Limits:
+    """Parts of 256 KiB and short waits."""
+    return Limits(part_size=PART, patience=patience, **more)
+
+
+async def pull(
+    source: FaultyRegistry,
+    *,
+    into: MemoryLanding | None = None,
+    limits: Limits | None = None,
+    network: Network | None = None,
+) -> Pull:
+    """Downloads `BLOB` as a process that knows no host yet."""
+    forget_hosts()
+    done = Pull(into or MemoryLanding(BLOB.size), limits=limits or small_parts())
+    network = network or Network(plain_http=True)
+    begun = time.monotonic()
+    assert done.limits is not None
+    try:
+        async with Registry(source.host, network, Credentials(environ={})) as registry:
+            await download(
+                registry, "r", BLOB, done.landing, limits=done.limits, on_bytes=done.counts.append
+            )
+    finally:
+        done.seconds = time.monotonic() - begun
+    return done
+
+
+async def push(
+    sink: FaultyRegistry,
+    blob: MemoryBlob = BLOB,
+    *,
+    limits: Limits | None = None,
+    chunk: int = 2 * PART,
+) -> Uploaded:
+    """Uploads a blob in chunks of 512 KiB as a process that knows no host yet."""
+    forget_hosts()
+    async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
+        return await upload(registry, "r", blob, blob, limits=limits or small_parts(), chunk=chunk)
