@@ -123,6 +123,9 @@ pub(super) fn publish_one(
 ) -> Result<()> {
     let file = slot_file(slot);
     if shared.staging.size_of(&file)?.is_none() {
+        if !shared.lock().map.committing {
+            return Err(Error::internal(format!("{} was never made", entry.name)));
+        }
         let size = target.size_of(&entry.name)?;
         target.count_published(1, size.unwrap_or_default());
         return Ok(());

@@ -22,6 +22,10 @@ pub fn fresh(plan: &Plan, staging: &Staging) -> Result<Opened> {
     spool
         .set_len(plan.size)
         .map_err(|error| Error::io(staging.path("spool"), error))?;
+    if plan.size == 0 {
+        // An empty file has no extent that would make it.
+        staging.create(&slot_file(0), 0)?;
+    }
     let mut state = State::new(Map::new(plan));
     state.advance(plan, staging, &spool)?;
     Ok((state, Arc::new(spool)))
