@@ -252,7 +252,6 @@ class Target:
             FileError: the folder cannot be made or opened.
             InvalidArgument: another word for `existing`.
         """
-
     def put(self, name: str, data: bytes, mode: int = 0o644) -> bool:
         """Writes a small file at once; False if one is there and is kept.
 
@@ -262,7 +261,6 @@ class Target:
             AlreadyExists: a file is there and must not be replaced.
             UnsafeMember: the name leads out of the folder.
         """
-
     def would_write(self, name: str) -> bool:
         """Whether a file of this name would be written; False if one is there and is kept.
 
@@ -270,21 +268,16 @@ class Target:
             AlreadyExists: a file is there and must not be replaced.
             UnsafeMember: the name leads out of the folder.
         """
-
     def free_space(self) -> int:
         """Bytes this user may still write on the folder's file system."""
-
     def finish(self) -> None:
         """Applies the directories' modes and removes the staging folder if it is empty."""
-
     @property
     def files(self) -> int:
         """Files published so far."""
-
     @property
     def bytes(self) -> int:
         """Bytes in the files published so far."""
-
     @property
     def kept(self) -> int:
         """Files left alone because they were there."""
@@ -313,7 +306,6 @@ class Landing:
             NoSpace, FileError: the files cannot be made.
             InvalidArgument: another shape, or a digest that is none.
         """
-
     @staticmethod
     def into_target(
         target: Target,
@@ -343,36 +335,28 @@ class Landing:
             NoSpace, FileError: the files cannot be made.
             InvalidArgument: another shape, a digest that is none, a name missing or too much.
         """
-
     @property
     def size(self) -> int:
         """Bytes of the blob."""
-
     @property
     def reused(self) -> int:
         """Bytes that were there when it was opened."""
-
     @property
     def received(self) -> int:
         """Bytes that are down."""
-
     @property
     def hashed(self) -> int:
         """Bytes that are hashed: the front behind the writers."""
-
     @property
     def warning(self) -> str | None:
         """Why what an earlier run left could not be used."""
-
     def missing(self) -> list[tuple[int, int]]:
         """What is not down yet: half-open ranges, ascending."""
-
     def wanted_header(self) -> tuple[int, int] | None:
         """Offset and length of a header worth a request of its own, if there is one.
 
         It tells where the bytes behind it belong; until it is there they take a detour.
         """
-
     def write(self, offset: int, data: bytes) -> None:
         """Puts bytes where they belong; from any thread, in any order, cheap enough for a loop.
 
@@ -383,7 +367,6 @@ class Landing:
             UnsafeMember, AlreadyExists: a header shows that the tar cannot be unpacked here.
             NoSpace, FileError: the disk is full or fails; no more bytes are taken.
         """
-
     def finish(self, meter: Meter | None = None) -> None:
         """Waits until all is hashed, verifies, and publishes; the last call.
 
@@ -397,9 +380,7 @@ class Landing:
             InvalidArgument: bytes are missing.
             Cancelled: the meter was cancelled.
         """
-
     def keep(self) -> None:
         """Writes the journal and closes: a later landing of the blob goes on from here."""
-
     def discard(self) -> None:
         """Closes and removes everything of the blob that is not published."""
