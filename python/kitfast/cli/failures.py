@@ -41,7 +41,7 @@ def describe(error: BaseException) -> tuple[str, str | None]:
     if isinstance(error, UsageError):
         return _usage(error)
     if isinstance(error, OSError):
-        return _system(error), None
+        return _system(error), "check that it is there and may be used" if error.filename else None
     name = type(error).__name__
     return (
         f"unexpected {name}: {error}" if str(error) else f"unexpected {name}",

@@ -37,7 +37,9 @@ def test_what_strangers_wrote_cannot_drive_the_terminal(
 
 def test_system_errors_name_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     error = PermissionError(13, "Permission denied", "/x/y")
-    assert told(error, capsys) == "error: /x/y: Permission denied\n"
+    assert told(error, capsys) == (
+        "error: /x/y: Permission denied\nhint: check that it is there and may be used\n"
+    )
 
 
 def test_a_fault_of_ours_asks_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
