@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from kitfast.cli.arguments import Flags, rewrite
-from kitfast.cli.commands import VERBS
+from kitfast.cli.commands import verbs
 from kitfast.cli.options import session_of, take_global, with_global_flags
 from kitfast.cli.render import help
 from kitfast.cli.render import version as version_text
@@ -55,8 +55,8 @@ class Program(TyperGroup):
         self.format_commands(ctx, formatter)
 
 
-def command() -> Callable[..., Any]:
-    """Builds the program; called once, by `process.run`."""
+def command(first_word: str = "") -> Callable[..., Any]:
+    """Builds the program, with the one verb that `first_word` names, or with all."""
     app = typer.Typer(
         cls=Program,
         help="Moves model weights through OCI registries, fast, and never gets a byte wrong.",
@@ -68,7 +68,7 @@ def command() -> Callable[..., Any]:
     )
     app.callback()(with_global_flags(_before_verbs))
     groups = {"": app}
-    for verb in VERBS:
+    for verb in verbs(first_word):
         group, _, name = verb.name.rpartition(" ")
         if group not in groups:
             groups[group] = typer.Typer(cls=Program, help=GROUPS[group], rich_markup_mode=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -258,6 +259,7 @@ def _network_values(values: dict[str, Any]) -> dict[str, Any]:
     return chosen
 
 
+@functools.cache
 def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
     return [
         parameter

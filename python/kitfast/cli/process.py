@@ -38,7 +38,9 @@ def run(words: Sequence[str]) -> int:
 
 def _run(words: list[str], session: Session) -> int:
     try:
-        status = command()(args=words, prog_name=PROGRAM, obj=session, standalone_mode=False)
+        status = command(words[0])(
+            args=words, prog_name=PROGRAM, obj=session, standalone_mode=False
+        )
     except SystemExit as exit:  # typer leaves so after printing a completion script
         status = exit.code
     except KeyboardInterrupt:

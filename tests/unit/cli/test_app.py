@@ -37,7 +37,8 @@ def look(
 @pytest.fixture(autouse=True)
 def one_verb(monkeypatch: pytest.MonkeyPatch) -> None:
     sessions.clear()
-    monkeypatch.setattr(app, "VERBS", (verb(look, "kitfast look x\nkitfast look y", network=True),))
+    only = (verb(look, "kitfast look x\nkitfast look y", network=True),)
+    monkeypatch.setattr(app, "verbs", lambda first_word: only)
 
 
 def seen() -> Session:
@@ -133,11 +134,11 @@ def test_json_is_the_result_and_nothing_else(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("look x --nonsense", "no such option: --nonsense"),
+        ("look x --nonsense", "no such option"),
         ("look", "missing argument"),
         ("look x y", "got unexpected extra argument"),
         ("nonsense", "no such command 'nonsense'"),
-        ("--nonsense look x", "no such option: --nonsense"),
+        ("--nonsense look x", "no such option"),
         ("look x --progress loud", "'loud'"),
         ("look x --concurrency many", "'--concurrency'"),
         ("look x --concurrency 0", "concurrency is 0: must be at least 1"),

@@ -25,7 +25,7 @@ def work(session):
     "Work."
     session.run(lambda progress: body(), resumable=True)
 
-app.VERBS = (verb(work, "kitfast work", reports=False),)
+app.verbs = lambda first_word: (verb(work, "kitfast work", reports=False),)
 sys.exit(process.run(["work"]))
 """
 

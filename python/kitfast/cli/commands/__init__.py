@@ -1,41 +1,40 @@
-"""The verbs, one file each, in the order in which people use them."""
+"""The verbs, one file each, imported when they are needed."""
 
-from kitfast.cli.commands import (
-    cache,
-    completion,
-    diff,
-    info,
-    init,
-    inspect,
-    login,
-    logout,
-    pack,
-    pull,
-    push,
-    remove,
-    serve,
-    tag,
-    unpack,
-    version,
-)
-from kitfast.cli.commands import list as list_
+from __future__ import annotations
 
-VERBS = (
-    init.VERB,
-    pack.VERB,
-    push.VERB,
-    pull.VERB,
-    unpack.VERB,
-    list_.VERB,
-    info.VERB,
-    inspect.VERB,
-    diff.VERB,
-    tag.VERB,
-    remove.VERB,
-    *cache.VERBS,
-    serve.VERB,
-    login.VERB,
-    logout.VERB,
-    completion.VERB,
-    version.VERB,
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kitfast.cli.options import Verb
+
+# In the order in which people use them.
+NAMES = (
+    "init",
+    "pack",
+    "push",
+    "pull",
+    "unpack",
+    "list",
+    "info",
+    "inspect",
+    "diff",
+    "tag",
+    "remove",
+    "cache",
+    "serve",
+    "login",
+    "logout",
+    "completion",
+    "version",
 )
+
+
+def verbs(first_word: str) -> tuple[Verb, ...]:
+    """The verb that `first_word` names, or all of them where it names none.
+
+    Making all of them ready takes longer than most of them run.
+    """
+    names = (first_word,) if first_word in NAMES else NAMES
+    modules = (import_module(f"kitfast.cli.commands.{name}") for name in names)
+    return tuple(verb for module in modules for verb in module.VERBS)

@@ -33,12 +33,14 @@ def completion(
     command()(args=[], prog_name="kitfast")
 
 
-VERB = verb(
-    completion,
-    """
+VERBS = (
+    verb(
+        completion,
+        """
 source <(kitfast completion bash)
 kitfast completion zsh > ~/.zfunc/_kitfast
 kitfast completion fish | source
 """,
-    reports=False,
+        reports=False,
+    ),
 )

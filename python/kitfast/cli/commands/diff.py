@@ -31,11 +31,13 @@ def diff(
     session.show(difference, lambda found: human.difference(found, first, second))
 
 
-VERB = verb(
-    diff,
-    """
+VERBS = (
+    verb(
+        diff,
+        """
 kitfast diff model:v1 model:v2
 kitfast diff local://registry.example/team/model:v1 remote://registry.example/team/model:v1
 """,
-    network=True,
+        network=True,
+    ),
 )

@@ -54,12 +54,14 @@ def _value(kitfile: aio.Kitfile, filter: str | None) -> Any:
     return found
 
 
-VERB = verb(
-    info,
-    """
+VERBS = (
+    verb(
+        info,
+        """
 kitfast info model:v1
 kitfast info registry.example/team/model:v1 --remote
 kitfast info model:v1 --filter model.parts
 """,
-    network=True,
+        network=True,
+    ),
 )

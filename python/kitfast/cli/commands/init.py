@@ -45,10 +45,12 @@ def _asked(given: str | None, prompt: str) -> str:
     return sys.stdin.readline().strip()
 
 
-VERB = verb(
-    init,
-    """
+VERBS = (
+    verb(
+        init,
+        """
 kitfast init .
 kitfast init my-model --name my-model --desc "What it does" --author me
 """,
+    ),
 )

@@ -28,11 +28,13 @@ def inspect(
     put(kits.inspection(found))
 
 
-VERB = verb(
-    inspect,
-    """
+VERBS = (
+    verb(
+        inspect,
+        """
 kitfast inspect model:v1
 kitfast inspect registry.example/team/model:v1 --remote | jq .manifest.layers
 """,
-    network=True,
+        network=True,
+    ),
 )

@@ -45,15 +45,17 @@ def list_kits(
         put("".join(template.fill(kits.template_fields(kit)) for kit in found))
 
 
-VERB = verb(
-    list_kits,
-    """
+VERBS = (
+    verb(
+        list_kits,
+        """
 kitfast list
 kitfast list registry.example/team/model
 kitfast list --format json
 kitfast list --format '{{ .Repo }}@{{ .Digest }}'
 """,
-    name="list",
-    network=True,
-    reports=False,
+        name="list",
+        network=True,
+        reports=False,
+    ),
 )

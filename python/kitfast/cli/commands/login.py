@@ -81,11 +81,13 @@ def _ask(prompt: str, *, hidden: bool) -> str:
     return sys.stdin.readline().strip()
 
 
-VERB = verb(
-    login,
-    """
+VERBS = (
+    verb(
+        login,
+        """
 kitfast login registry.example
 kitfast login registry.example -u me --password-stdin < token
 """,
-    network=True,
+        network=True,
+    ),
 )

@@ -22,4 +22,4 @@ def logout(
     session.show(logged_out, human.logged_out)
 
 
-VERB = verb(logout, "kitfast logout registry.example", network=True)
+VERBS = (verb(logout, "kitfast logout registry.example", network=True),)

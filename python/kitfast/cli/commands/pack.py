@@ -92,12 +92,14 @@ def pack(
     session.show(packed, human.packed)
 
 
-VERB = verb(
-    pack,
-    """
+VERBS = (
+    verb(
+        pack,
+        """
 kitfast pack . -t registry.example/team/model:v1
 kitfast pack my-model -t model:v1,latest --follow-links
 kitfast pack my-model -f other/Kitfile --use-model-pack
 """,
-    network=True,
+        network=True,
+    ),
 )

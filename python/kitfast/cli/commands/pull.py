@@ -33,11 +33,13 @@ def pull(
     session.show(pulled, human.pulled)
 
 
-VERB = verb(
-    pull,
-    """
+VERBS = (
+    verb(
+        pull,
+        """
 kitfast pull registry.example/team/model:v1
 kitfast pull registry.example/team/model:v1 --connections 32
 """,
-    network=True,
+        network=True,
+    ),
 )

@@ -38,11 +38,13 @@ def push(
     session.show(pushed, human.pushed)
 
 
-VERB = verb(
-    push,
-    """
+VERBS = (
+    verb(
+        push,
+        """
 kitfast push registry.example/team/model:v1
 kitfast push model:v1 registry.example/team/model:v1
 """,
-    network=True,
+        network=True,
+    ),
 )

@@ -50,13 +50,15 @@ def remove(
     session.show(removed, human.removed)
 
 
-VERB = verb(
-    remove,
-    """
+VERBS = (
+    verb(
+        remove,
+        """
 kitfast remove model:v1
 kitfast remove model:v1,v2
 kitfast remove registry.example/team/model:v1 --remote
 kitfast remove --all --force
 """,
-    network=True,
+        network=True,
+    ),
 )

@@ -36,11 +36,13 @@ def serve(
     )
 
 
-VERB = verb(
-    serve,
-    """
+VERBS = (
+    verb(
+        serve,
+        """
 kitfast serve
 kitfast serve --host 0.0.0.0 --port 5000
 kitfast pull 127.0.0.1:5050/model:v1 --plain-http
 """,
+    ),
 )

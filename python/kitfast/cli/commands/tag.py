@@ -23,4 +23,4 @@ def tag(
     session.show(tagged, human.tagged)
 
 
-VERB = verb(tag, "kitfast tag model:v1 registry.example/team/model:stable")
+VERBS = (verb(tag, "kitfast tag model:v1 registry.example/team/model:stable"),)

@@ -75,12 +75,14 @@ def unpack(
     session.show(unpacked, human.unpacked)
 
 
-VERB = verb(
-    unpack,
-    """
+VERBS = (
+    verb(
+        unpack,
+        """
 kitfast unpack registry.example/team/model:v1 -d model
 kitfast unpack model:v1 --filter model --filter datasets:train
 kitfast unpack model:v1 -d model --overwrite
 """,
-    network=True,
+        network=True,
+    ),
 )

@@ -14,4 +14,4 @@ def version(session: Session) -> None:
     session.show(version(), lambda found: text(found.version, found.python, found.platform))
 
 
-VERB = verb(version, "kitfast version\nkitfast version --format json")
+VERBS = (verb(version, "kitfast version\nkitfast version --format json"),)
