@@ -43,10 +43,10 @@ async def connected(
 
 
 def limits_for(network: Network) -> Limits:
-    """The budget of connections and bytes of one verb's transfers."""
-    from kitfast.transfer.limits import Limits
+    """The budget of connections and bytes that all verbs of this event loop share."""
+    from kitfast.transfer.limits import shared
 
-    return Limits(
+    return shared(
         connections=network.connections,
         blobs=network.concurrency,
         part_size=network.part_size,

@@ -33,7 +33,6 @@ _MEMORY_LIMITS = (
 
 _without_ranges: dict[str, float] = {}
 _without_chunks: set[str] = set()
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, Limits]
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Limits:
         self,
         *,
         connections: int = CONNECTIONS,
-        most_connections: int = MOST_CONNECTIONS,
+        most_connections: int | None = None,
         blobs: int = BLOBS_SIDE_BY_SIDE,
         part_size: int | None = None,
         bytes_ahead: int | None = None,
@@ -76,8 +75,9 @@ class Limits:
         """Sets the budget.
 
         Args:
-            connections: how many to start with.
-            most_connections: how many there may ever be.
+            connections: how many to start with; 1 means one plain stream at a time.
+            most_connections: how many there may ever be; None grows to 32, but not
+                beyond a number that was set below the usual 8.
             blobs: how many blobs are moved side by side.
             part_size: bytes per range request; None adapts it.
             bytes_ahead: bytes that may be on their way or not hashed yet; None
@@ -85,14 +85,17 @@ class Limits:
             ranges: False moves each blob in one stream.
             patience: the time limits; None means the defaults.
         """
+        self.ranges = ranges and (connections, most_connections) != (1, None)
+        if most_connections is None:
+            most_connections = connections if connections < CONNECTIONS else MOST_CONNECTIONS
         self.most_connections = max(connections, most_connections)
         self._pace = Pace(connections, self.most_connections)
         self.connections = Gate(self._pace.width)
         self.downloads = Gate(blobs)
         self.uploads = Gate(blobs)
+        self._blobs = blobs
         self.part_size = part_size
         self.bytes_ahead = bytes_ahead or _default_bytes_ahead()
-        self.ranges = ranges
         self.patience = patience or Patience()
         self._lag: dict[object, int] = {}
 
@@ -132,6 +135,10 @@ class Limits:
         """Moves fewer uploads side by side after a registry lost one."""
         self.uploads.resize(self.uploads.width // 2)
 
+    def upload_done(self) -> None:
+        """Moves one more upload side by side again, up to the number set."""
+        self.uploads.resize(min(self.uploads.width + 1, self._blobs))
+
     def report_lag(self, owner: object, count: int) -> None:
         """Says how many bytes of one blob are on their way or not hashed yet."""
         if count:
@@ -155,12 +162,19 @@ def forget_hosts() -> None:
     _without_chunks.clear()
 
 
-def shared() -> Limits:
-    """The budget that everything on the running event loop shares."""
-    loop = asyncio.get_running_loop()
-    if loop not in _shared:
-        _shared[loop] = Limits()
-    return _shared[loop]
+def shared(*, connections: int, blobs: int, part_size: int | None) -> Limits:
+    """The budget that all transfers of the running event loop with these settings share.
+
+    Args:
+        connections: how many to start with.
+        blobs: how many blobs are moved side by side.
+        part_size: bytes per range request; None adapts it.
+    """
+    held = _shared.setdefault(asyncio.get_running_loop(), {})
+    settings = (connections, blobs, part_size)
+    if settings not in held:
+        held[settings] = Limits(connections=connections, blobs=blobs, part_size=part_size)
+    return held[settings]
 
 
 def _default_bytes_ahead() -> int:
@@ -178,4 +192,5 @@ def _read_limit(path: Path) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[int, int, int | None], Limits]]
 _shared = WeakKeyDictionary()

@@ -93,6 +93,7 @@ class _Upload:
         self._counted = 0
         self._sent = 0
         self._resumed = False
+        self._lost = False
         self._trouble = Trouble(
             f"{registry.host}/{repository}",
             blob,
@@ -114,6 +115,8 @@ class _Upload:
                 break
             except (RegistryError, ConnectionError) as error:
                 session = await self._after(error, session, before)
+        if not self._lost:
+            self._limits.upload_done()
         return Uploaded("sent", self._sent)
 
     async def _is_there(self) -> bool:
@@ -162,7 +165,7 @@ class _Upload:
         if not (lost or may_retry(error) or self._out_of_step(error)):
             raise error
         if lost:
-            self._limits.upload_lost()
+            self._lose()
         counted = error if may_retry(error) else _transient(error)
         await self._trouble.after(counted, progress=self._counted - before)
         if await self._is_there():
@@ -170,6 +173,11 @@ class _Upload:
         if lost or self._in_one_piece(session) or self._out_of_step(error):
             return await self._open()
         return await self._resume(session)
+
+    def _lose(self) -> None:
+        """Takes note that the registry lost this upload: it may have had too many at once."""
+        self._lost = True
+        self._limits.upload_lost()
 
     def _in_one_piece(self, session: UploadSession) -> bool:
         """Whether the blob must go in one PUT; remembered once a PATCH has shown it."""
@@ -192,7 +200,7 @@ class _Upload:
         try:
             offset = await session.status()
         except NotInRegistry:
-            self._limits.upload_lost()
+            self._lose()
             return await self._open()
         self._resumed = True
         return session if offset <= self._blob.size else await self._open()

@@ -1,0 +1,84 @@
+"""The budget is one for all, remembers hosts, and fits the machine's memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.memory import MemoryUploads, random_blob
+
+from kitfast.transfer import limits as limits_module
+from kitfast.transfer.limits import Limits, Patience, forget_hosts, shared
+from kitfast.transfer.plan import MIB
+from kitfast.transfer.upload import upload
+
+
+async def test_transfers_with_the_same_settings_share_one_budget() -> None:
+    one = shared(connections=8, blobs=5, part_size=None)
+    assert shared(connections=8, blobs=5, part_size=None) is one
+    assert shared(connections=4, blobs=5, part_size=None) is not one
+
+
+@pytest.mark.parametrize(
+    ("connections", "most", "ranges"), [(1, 1, False), (4, 4, True), (8, 32, True), (48, 48, True)]
+)
+def test_a_number_below_the_usual_is_a_ceiling_and_one_means_plain_streams(
+    connections: int, most: int, ranges: bool
+) -> None:
+    limits = Limits(connections=connections)
+    assert limits.most_connections == most
+    assert limits.has_ranges("new.test") is ranges
+
+
+def test_a_host_without_ranges_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget_hosts()
+    Limits().lacks_ranges("old.test")
+    assert not Limits().has_ranges("old.test") and Limits().has_ranges("other.test")
+    monkeypatch.setattr(limits_module, "REMEMBER_SECONDS", -1.0)
+    assert Limits().has_ranges("old.test")
+    forget_hosts()
+
+
+def test_refusals_and_failures_narrow_the_gate() -> None:
+    limits = Limits()
+    limits.refused()
+    assert limits.connections.width == 4
+    limits.failed()
+    assert limits.connections.width == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("max\n", 1024 * MIB),
+        (f"{1024 * MIB}\n", 256 * MIB),
+        (f"{100 * MIB}\n", 64 * MIB),
+        ("9223372036854771712\n", 1024 * MIB),
+        ("nonsense", 1024 * MIB),
+    ],
+)
+def test_the_byte_budget_follows_the_memory_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: int
+) -> None:
+    (tmp_path / "memory.max").write_text(text)
+    paths = (tmp_path / "memory.max", tmp_path / "absent")
+    monkeypatch.setattr(limits_module, "_MEMORY_LIMITS", paths)
+    assert Limits().bytes_ahead == expected
+
+
+def test_the_lag_of_all_blobs_counts() -> None:
+    limits = Limits(bytes_ahead=100)
+    limits.report_lag("one", 60)
+    limits.report_lag("two", 50)
+    assert limits.bytes_free == -10
+    limits.report_lag("one", 0)
+    assert limits.bytes_free == 50
+
+
+async def test_uploads_come_back_to_their_number_after_one_was_lost() -> None:
+    limits = Limits(blobs=4, patience=Patience(backoff=0.001))
+    limits.upload_lost()
+    for seed in range(3):
+        blob = random_blob(1000, seed=seed)
+        await upload(MemoryUploads(), "r", blob, blob, limits=limits)
+    assert limits.uploads.width == 4
