@@ -89,6 +89,10 @@ def test_the_style_and_the_terminal_decide(monkeypatch: pytest.MonkeyPatch) -> N
         with display(style) as callback:
             assert isinstance(callback, Lines)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    with display(None) as callback:
+        assert isinstance(callback, Lines)
+    monkeypatch.setenv("TERM", "xterm")
     for style in ("fancy", None):
         with display(style) as callback:
             assert isinstance(callback, Live)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ def display(style: str | None) -> Iterator[Callback | None]:
     """
     if style == "none" or sys.stderr is None:
         yield None
-    elif style != "plain" and sys.stderr.isatty():
+    elif style != "plain" and _can_draw():
         from kitfast.cli.render.live import Live
 
         with Live() as live:
@@ -28,6 +29,11 @@ def display(style: str | None) -> Iterator[Callback | None]:
         from kitfast.cli.render.lines import Lines
 
         yield Lines()
+
+
+def _can_draw() -> bool:
+    """Whether standard error is a terminal that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
 def short(name: str) -> str:
