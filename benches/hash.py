@@ -67,14 +67,16 @@ def table(total: int, rounds: int, ways: dict[str, Callable[[], list[str]]]) -> 
             seen.update([tuple(digests)] if digests else [])
     assert len(seen) == 1, "every way must give the same digests"
     billion = total / 1e9
-    base = statistics.median(cpu for cpu, _ in times["hashlib, one stream, one buffer"])
-    print("| way | CPU s/GB | GB/s of CPU | wall GB/s | ratio |\n|---|---|---|---|---|")
+    medians = {name: statistics.median(cpu for cpu, _ in runs) for name, runs in times.items()}
+    alone, reading, *_ = medians.values()
+    print("| way | CPU s/GB | GB/s of CPU | wall GB/s | to OpenSSL alone | to hashlib on files |")
+    print("|---|---|---|---|---|---|")
     for name, runs in times.items():
-        cpu = statistics.median(cpu for cpu, _ in runs)
+        cpu = medians[name]
         wall = statistics.median(wall for _, wall in runs)
         print(
             f"| {name} | {cpu / billion:.3f} | {billion / cpu:.2f} "
-            f"| {billion / wall:.2f} | {base / cpu:.2f} |"
+            f"| {billion / wall:.2f} | {alone / cpu:.2f} | {reading / cpu:.2f} |"
         )
 
 
@@ -88,7 +90,9 @@ def main() -> None:
     # Before the first hash: the pool starts as many threads as there are cores to use.
     os.sched_setaffinity(0, {options.core})
     size = options.size << 20
-    print(f"{platform.processor() or platform.machine()}, {ssl.OPENSSL_VERSION}, core")
+    print(
+        f"{platform.processor() or platform.machine()}, {ssl.OPENSSL_VERSION}, core {options.core}"
+    )
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         paths = [Path(folder) / str(index) for index in range(FILES)]
         for path in paths:
