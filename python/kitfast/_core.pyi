@@ -367,6 +367,25 @@ class Landing:
             UnsafeMember, AlreadyExists: a header shows that the tar cannot be unpacked here.
             NoSpace, FileError: the disk is full or fails; no more bytes are taken.
         """
+    def receive(self, socket: int, offset: int, length: int, meter: Meter | None = None) -> int:
+        """Reads `length` bytes from a stream socket into the blob at `offset`.
+
+        Nothing is copied through Python, and the GIL is free.
+
+        Args:
+            socket: its file descriptor, which must stay open until this returns.
+            offset: where in the blob the bytes belong.
+            length: how many to read.
+            meter: counts them as they come, and can cancel.
+
+        Returns:
+            How many came; fewer when the other side ended the stream.
+
+        Raises:
+            FileError: the connection broke.
+            Cancelled: the meter was cancelled.
+            NoSpace, UnsafeMember, AlreadyExists, InvalidArgument: as `write` does.
+        """
     def finish(self, meter: Meter | None = None) -> None:
         """Waits until all is hashed, verifies, and publishes; the last call.
 

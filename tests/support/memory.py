@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import random
+import select
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kitfast.errors import ConnectionFailed, NotInRegistry, RegistryError
+from kitfast._core import Meter
+from kitfast.errors import ConnectionFailed, FileError, NotInRegistry, RegistryError
 from kitfast.transfer.download import download
 from kitfast.transfer.limits import Limits, Patience
 from kitfast.transfer.plan import MIB
@@ -91,6 +94,24 @@ class MemoryLanding:
                 merged.append((start, end))
         self._down = merged
 
+    def receive(self, socket: int, offset: int, length: int, meter: Meter | None = None) -> int:
+        """Reads a socket as the core does."""
+        meter = meter or Meter()
+        done = 0
+        while done < length and not meter.cancelled:
+            if not select.select([socket], [], [], 0.05)[0]:
+                continue
+            try:
+                piece = os.read(socket, min(256 * 1024, length - done))
+            except OSError as error:
+                raise FileError(f"the connection: {error}") from error
+            if not piece:
+                break
+            self.write(offset + done, piece)
+            done += len(piece)
+            meter.add(len(piece))
+        return done
+
 
 @dataclass
 class Request:
@@ -120,6 +141,9 @@ class MemoryStream:
 
     def chunks(self) -> AsyncIterator[bytes]:
         return self.body
+
+    def lend(self) -> None:
+        """There is no socket under it."""
 
 
 Script = Callable[[Request, "MemoryRegistry"], AsyncIterator[bytes] | Exception | None]

@@ -14,6 +14,7 @@ from yarl import URL
 from ..errors import ConnectionFailed, ProtocolError
 from .auth import Scope, scope_for
 from .errcodes import Ask, clean
+from .loan import Loan, lend
 from .session import Session
 from .transport import peer_of
 from .unreachable import connection_error
@@ -79,6 +80,10 @@ class BlobStream:
             watch.close()
         if left:
             raise self._broken(f"the connection ended {left} bytes early")
+
+    def lend(self) -> Loan | None:
+        """Lends the socket the bytes come from, instead of `chunks`; None where it cannot."""
+        return lend(self._response)
 
     def _broken(self, reason: str) -> ConnectionFailed:
         return ConnectionFailed(f"{self._ask}: {self.peer}: {reason}", host=self._ask.host)

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Protocol
+
+from kitfast._core import Meter
+
+
+class Borrowed(Protocol):
+    """A socket to read the rest of a body from, and what came of it before."""
+
+    @property
+    def first(self) -> bytes: ...
+    @property
+    def socket(self) -> int: ...
+    def complete(self) -> None: ...
 
 
 class Stream(Protocol):
@@ -15,6 +27,7 @@ class Stream(Protocol):
     @property
     def start(self) -> int: ...
     def chunks(self) -> AsyncIterator[bytes]: ...
+    def lend(self) -> AbstractContextManager[Borrowed] | None: ...
 
 
 class BlobSource(Protocol):
@@ -72,6 +85,7 @@ class Arrival(Protocol):
     def missing(self) -> list[tuple[int, int]]: ...
     def wanted_header(self) -> tuple[int, int] | None: ...
     def write(self, offset: int, data: bytes) -> None: ...
+    def receive(self, socket: int, offset: int, length: int, meter: Meter | None = None) -> int: ...
 
 
 class Content(Protocol):

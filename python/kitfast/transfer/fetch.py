@@ -7,7 +7,9 @@ from collections.abc import Callable
 from contextlib import aclosing
 from time import monotonic, perf_counter
 
-from kitfast.errors import ConnectionFailed, ProtocolError
+from kitfast import offload
+from kitfast._core import Meter
+from kitfast.errors import ConnectionFailed, FileError, ProtocolError
 from kitfast.transfer.ends import Arrival, BlobSource, Named, Stream
 from kitfast.transfer.plan import Part
 
@@ -40,6 +42,28 @@ class Placer:
         self._landing.write(offset, data)
         if perf_counter() - begun > SLOW_WRITE_SECONDS:
             self._on_thread = WRITES_ON_A_THREAD
+
+    async def receive(self, socket: int, fetch: Fetch, on_bytes: Callable[[int], None]) -> None:
+        """Lets the core read the rest of a fetch from its socket, on a thread."""
+        meter = Meter()
+        begin = fetch.position
+
+        def tick() -> None:
+            fetch.came(begin + meter.done - fetch.position, on_bytes)
+
+        try:
+            await offload.run(
+                self._landing.receive,
+                socket,
+                begin,
+                fetch.part.end - begin,
+                meter=meter,
+                tick=tick,
+            )
+        except FileError as error:
+            raise ConnectionFailed(str(error), transient=True) from error
+        finally:
+            tick()
 
     async def _hand_over(self, offset: int, data: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -114,18 +138,36 @@ class Fetch:
         ) as stream:
             self._take_answer(stream, registry.host, blob)
             on_answer(self)
-            async with aclosing(stream.chunks()) as chunks:  # type: ignore[type-var]
-                async for chunk in chunks:
-                    self.touched = monotonic()
-                    self._bound(len(chunk), registry.host, blob)
-                    await placer.place(self.position, chunk)
-                    self.position += len(chunk)
-                    on_bytes(len(chunk))
+            loan = stream.lend()
+            if loan is None:
+                async with aclosing(stream.chunks()) as chunks:  # type: ignore[type-var]
+                    async for chunk in chunks:
+                        self._bound(len(chunk), registry.host, blob)
+                        await self._place(chunk, placer, on_bytes)
+            else:
+                with loan as borrowed:
+                    self._bound(len(borrowed.first), registry.host, blob)
+                    await self._place(borrowed.first, placer, on_bytes)
+                    await placer.receive(borrowed.socket, self, on_bytes)
+                    if self.position == self.part.end:
+                        borrowed.complete()
         if self.position < self.part.end:
             raise ConnectionFailed(
                 f"{registry.host}: the answer ended {self.part.end - self.position} bytes early",
                 transient=True,
             )
+
+    async def _place(self, data: bytes, placer: Placer, on_bytes: Callable[[int], None]) -> None:
+        self.touched = monotonic()
+        await placer.place(self.position, data)
+        self.came(len(data), on_bytes)
+
+    def came(self, count: int, on_bytes: Callable[[int], None]) -> None:
+        """Counts bytes that are placed."""
+        if count:
+            self.touched = monotonic()
+            self.position += count
+            on_bytes(count)
 
     def stall(self, seconds: float) -> None:
         """Ends the request because nothing came for so long; what came so far stays."""

@@ -1,6 +1,7 @@
 //! One blob on its way in, as Python sees it.
 
 use std::ffi::OsString;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use kitfast_core::digest::hex;
@@ -86,6 +87,27 @@ impl Landing {
 
     fn write(&self, py: Python<'_>, offset: u64, data: &[u8]) -> PyResult<()> {
         py.detach(|| self.0.write(offset, data)).map_err(raise)
+    }
+
+    #[pyo3(signature = (socket, offset, length, meter = None))]
+    fn receive(
+        &self,
+        py: Python<'_>,
+        socket: RawFd,
+        offset: u64,
+        length: u64,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<u64> {
+        if socket < 0 {
+            return Err(raise(Error::invalid("no socket has a negative number")));
+        }
+        let meter = or_new(meter);
+        py.detach(|| {
+            // SAFETY: the caller keeps the descriptor open until this call returns.
+            let socket = unsafe { BorrowedFd::borrow_raw(socket) };
+            self.0.receive(socket, offset, length, &meter)
+        })
+        .map_err(raise)
     }
 
     #[pyo3(signature = (meter = None))]

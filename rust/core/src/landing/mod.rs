@@ -13,6 +13,7 @@ mod members;
 mod open;
 mod plan;
 mod ranges;
+mod receive;
 mod record;
 mod shared;
 mod state;
