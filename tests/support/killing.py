@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +31,8 @@ def kill_often(
         child = kitfast.start(*words)
         # Spread over the run: every stretch of it is hit once.
         time.sleep(longest_seconds * (number + chance.random()) / times)
-        child.kill()
+        # Popen.kill would reap a child that has ended, and wait() could not.
+        os.kill(child.pid, signal.SIGKILL)
         wait(child)
         assert child.returncode in (0, -9), f"{words} ended with {child.returncode}"
         killed += child.returncode == -9
