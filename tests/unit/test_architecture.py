@@ -133,4 +133,6 @@ def test_first_line_is_the_purpose(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_stay_short(path: Path) -> None:
+    if path.suffix == ".pyi":
+        pytest.skip("one module has one stub, however long")
     assert len(path.read_text("utf-8").splitlines()) <= LONGEST_FILE

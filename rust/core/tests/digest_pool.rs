@@ -1,7 +1,7 @@
 //! The hashing pool under many feeds that end, wait, fail and panic at all times.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -272,103 +272,6 @@ fn a_feed_goes_on_from_a_saved_state() {
             "split at {split}"
         );
     }
-}
-
-/// Slow to fill, so that the pool lends it a second thread; sees how far the hash lags.
-struct Slow {
-    left: usize,
-    given: u64,
-    hashed: u64,
-    most_behind: Arc<AtomicUsize>,
-    ending: Result<Filled>,
-    outcome: Sender<Outcome>,
-}
-
-impl Feed for Slow {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
-        if self.left == 0 {
-            return std::mem::replace(&mut self.ending, Ok(Filled::End));
-        }
-        thread::sleep(Duration::from_micros(200));
-        self.left -= 1;
-        buffer.fill(self.left as u8);
-        self.given += buffer.len() as u64;
-        let behind = ((self.given - self.hashed) / buffer.len() as u64) as usize;
-        self.most_behind.fetch_max(behind, Ordering::SeqCst);
-        Ok(Filled::Bytes(buffer.len()))
-    }
-
-    fn hashed(&mut self, state: &State) {
-        self.hashed = state.length;
-    }
-
-    fn done(self: Box<Self>, outcome: Outcome) {
-        self.outcome.send(outcome).unwrap();
-    }
-}
-
-#[test]
-fn a_lone_slow_feed_is_filled_and_hashed_by_two_threads() {
-    for ending in [Ok(Filled::End), Ok(Filled::Waiting), Err(Error::Cancelled)] {
-        let pool = Pool::with_threads(2);
-        let (outcome, receiver) = mpsc::channel();
-        let most_behind = Arc::new(AtomicUsize::new(0));
-        let fails = ending.is_err();
-        pool.submit(Box::new(Slow {
-            left: 64,
-            given: 0,
-            hashed: 0,
-            most_behind: most_behind.clone(),
-            ending,
-            outcome,
-        }));
-        let outcome = loop {
-            pool.wake();
-            if let Ok(outcome) = receiver.recv_timeout(Duration::from_millis(5)) {
-                break outcome;
-            }
-        };
-        if fails {
-            assert!(matches!(outcome, Err(Error::Cancelled)));
-        } else {
-            let mut hasher = Hasher::new();
-            (0..64_u8)
-                .rev()
-                .for_each(|byte| hasher.update(&vec![byte; 256 << 10]));
-            assert_eq!(outcome.unwrap(), hasher.finish());
-        }
-        assert!(
-            most_behind.load(Ordering::SeqCst) > 1,
-            "filled while hashing"
-        );
-    }
-}
-
-#[test]
-fn partners_part_when_other_feeds_need_the_thread() {
-    let pool = Pool::with_threads(2);
-    let (outcome, slow) = mpsc::channel();
-    pool.submit(Box::new(Slow {
-        left: 200,
-        given: 0,
-        hashed: 0,
-        most_behind: Arc::default(),
-        ending: Ok(Filled::End),
-        outcome,
-    }));
-    thread::sleep(Duration::from_millis(10));
-    let others: Vec<_> = (0..9)
-        .map(|seed| run(&pool, seed, &vec![Step::Bytes(99_999); 9]))
-        .collect();
-    for running in others {
-        assert_eq!(running.wait(&pool).unwrap(), running.digest());
-    }
-    let mut hasher = Hasher::new();
-    (0..200_u8)
-        .rev()
-        .for_each(|byte| hasher.update(&vec![byte; 256 << 10]));
-    let digest = slow.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
-    assert_eq!(digest, hasher.finish());
 }
 
 fn step() -> impl Strategy<Value = Step> {
