@@ -110,6 +110,21 @@ class PackedLayer:
     @property
     def reused(self) -> bool: ...
 
+def hash_layers(layers: Sequence[LayerSource], meter: Meter | None = None) -> list[PackedLayer]:
+    """The digests and sizes `Store.pack` would give, straight from the files; nothing is kept.
+
+    Args:
+        layers: what to hash, uncompressed.
+        meter: counts the files' bytes and can cancel.
+
+    Raises:
+        FileError: a file cannot be read.
+        InvalidArgument: a compressed layer, a name no tar can hold, or a raw layer that is
+            not one file.
+        SourceChanged: a file changed while it was read.
+        Cancelled: the meter was cancelled.
+    """
+
 @final
 class Blob:
     """Random access to a blob's bytes, from any number of threads."""

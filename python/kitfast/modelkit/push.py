@@ -1,4 +1,4 @@
-"""`push`: sends a kit of the store to a registry, blobs first, tags last."""
+"""`push`: sends a kit of the store, or a folder, to a registry; tags last."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitfast import settings
-from kitfast.errors import InvalidReference
+from kitfast import _core, settings
+from kitfast.errors import InvalidArgument, InvalidReference
+from kitfast.modelkit.build import Choices
 from kitfast.modelkit.kit import Kit, need_local
 from kitfast.modelkit.memory import MemoryBlob
 from kitfast.modelkit.remote import connected, limits_for
@@ -18,6 +19,7 @@ from kitfast.oci.reference import Reference
 from kitfast.progress import Callback, Reporter
 from kitfast.settings import Network
 from kitfast.store.home import Home, opened
+from kitfast.store.references import References
 from kitfast.together import together
 
 if TYPE_CHECKING:
@@ -38,27 +40,58 @@ class Pushed:
     size: int
     sent: int
     reused: int
+    warnings: tuple[str, ...] = ()
 
 
 async def push(
-    source: str,
+    source: str | Path,
     destination: str | None = None,
     *,
+    kitfile: str | Path | None = None,
+    compression: str = "none",
+    layer_format: str = "tar",
+    use_model_pack: bool = False,
+    follow_links: bool = False,
+    allow_empty: bool = False,
     home: Path | None = None,
     network: Network | None = None,
     progress: Callback | None = None,
 ) -> Pushed:
-    """Sends a kit of the store to a registry.
+    """Sends a kit of the store to a registry, or packs a folder straight into one.
+
+    A folder's files are hashed and sent from where they are: nothing of them is stored, and
+    every digest is the one that `pack` and then `push` would give.
 
     Args:
-        source: the kit in the store.
-        destination: where to; without it, where `source` says.
+        source: the kit in the store, or a folder: a `Path`, a text that begins with `.` or
+            `/` or ends in `/`, any text with `kitfile`, or the name of a folder that is not
+            also a kit of the store.
+        destination: where to; without it, where `source` says. A folder needs it.
+        kitfile, layer_format, use_model_pack, follow_links, allow_empty: as in `pack`, for
+            folders only.
+        compression: `none`; anything else is refused, as compressed bytes must be packed
+            before their digest is known.
 
     Raises:
-        NotFound: the store does not hold `source`.
+        NotFound: the store does not hold `source`, and there is no such folder.
         InvalidReference: the destination names no registry.
+        InvalidArgument: a folder without destination, or options that go with folders only.
         AuthenticationFailed: the registry wants other credentials.
+        SourceChanged: a file changed while it was hashed or before it was sent.
     """
+    choices = Choices(compression, layer_format, use_model_pack, follow_links, allow_empty)
+    given = kitfile is not None or choices != Choices()
+    folder = _folder(source, given, home or settings.home())
+    if folder is not None:
+        from kitfast.modelkit.push_folder import push_folder
+
+        if destination is None:
+            raise InvalidArgument(
+                f"{source}: is a folder, and nothing says where to push it",
+                hint="add where to: kitfast push DIRECTORY registry.example/team/model:v1",
+            )
+        return await push_folder(folder, destination, kitfile, choices, home, network, progress)
+    source = str(source)
     origin = references.parse(source)
     target = references.parse(destination) if destination is not None else origin
     if len(origin.each()) > 1 and destination is not None:
@@ -91,31 +124,28 @@ async def _push(
     network: Network,
     progress: Callback | None,
 ) -> tuple[int, int]:
-    from kitfast.transfer.upload import upload
-
     limits = limits_for(network)
     unique = {layer.digest: layer for layer in kit.manifest.layers}
     sibling = _sibling(store, kit, target)
 
     async def one(layer: Descriptor) -> tuple[int, int]:
-        return await send(store, layer, registry, target, limits, sibling, progress)
+        blob = store.blobs.blob(layer.digest)
+        return await send(blob, layer, registry, target, limits, sibling, progress)
 
     counts = await together(
         [one(layer) for layer in unique.values()], at_once=max(1, network.concurrency)
     )
-    await upload(
-        registry,
-        target.repository,
-        kit.manifest.config,
-        MemoryBlob(kit.config_bytes),
-        limits=limits,
-    )
     # kit up to 1.10 writes no media type into its manifests; they are OCI's all the same.
     media_type = kit.manifest.media_type or OCI_MANIFEST
-    for reference in target.each():
-        await registry.put_manifest(
-            target.repository, reference.target, kit.manifest_bytes, media_type
-        )
+    await publish(
+        registry,
+        target,
+        limits,
+        kit.manifest.config,
+        kit.config_bytes,
+        media_type,
+        kit.manifest_bytes,
+    )
     return sum(sent for sent, _ in counts), sum(reused for _, reused in counts)
 
 
@@ -132,8 +162,44 @@ def _sibling(store: Home, kit: Kit, target: Reference) -> str | None:
     return None
 
 
+def _folder(source: str | Path, given: bool, home: Path) -> Path | None:
+    """The folder that `source` names, or None when it is a kit's name.
+
+    `given` says that there are options that only folders have.
+    """
+    text = str(source)
+    if isinstance(source, Path) or given or text.startswith((".", "/")) or text.endswith("/"):
+        return Path(source)
+    # A bare name may be both. What the store holds has always been pushed under it.
+    if not Path(text).is_dir():
+        return None
+    try:
+        reference = references.parse(text)
+    except InvalidReference:
+        return Path(text)
+    known = References(home).resolve(reference.registry, reference.repository, reference.target)
+    return None if known is not None else Path(text)
+
+
+async def publish(
+    registry: Registry,
+    target: Reference,
+    limits: Limits,
+    config: Descriptor,
+    config_bytes: bytes,
+    media_type: str,
+    manifest: bytes,
+) -> None:
+    """Sends config and manifest once the layers are there, and tags the manifest."""
+    from kitfast.transfer.upload import upload
+
+    await upload(registry, target.repository, config, MemoryBlob(config_bytes), limits=limits)
+    for reference in target.each():
+        await registry.put_manifest(target.repository, reference.target, manifest, media_type)
+
+
 async def send(
-    store: Home,
+    blob: _core.Blob,
     layer: Descriptor,
     registry: Registry,
     target: Reference,
@@ -141,10 +207,9 @@ async def send(
     sibling: str | None,
     progress: Callback | None,
 ) -> tuple[int, int]:
-    """Brings one blob of the store to a registry; returns the bytes sent and the bytes spared."""
+    """Brings one blob to a registry; returns the bytes sent and the bytes spared."""
     from kitfast.transfer.upload import upload
 
-    blob = store.blobs.blob(layer.digest)
     reporter = Reporter(progress, "upload", layer.digest, layer.size)
     uploaded = await upload(
         registry,

@@ -23,6 +23,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(digest::blake3_file, module)?)?;
     module.add_class::<store::LayerSource>()?;
     module.add_class::<store::PackedLayer>()?;
+    module.add_function(wrap_pyfunction!(store::hash_layers, module)?)?;
     module.add_class::<store::Blob>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<store::Hold>()?;

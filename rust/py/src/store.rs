@@ -89,6 +89,20 @@ impl From<store::Packed> for PackedLayer {
     }
 }
 
+/// The digests that a pack would give, straight from the files.
+#[pyfunction]
+#[pyo3(signature = (layers, meter = None))]
+pub fn hash_layers(
+    py: Python<'_>,
+    layers: Vec<Bound<'_, LayerSource>>,
+    meter: Option<&Bound<'_, Meter>>,
+) -> PyResult<Vec<PackedLayer>> {
+    let meter = or_new(meter);
+    let layers: Vec<_> = layers.iter().map(|layer| layer.get().0.clone()).collect();
+    let hashed = py.detach(|| store::hash_layers(layers, &meter));
+    Ok(hashed.map_err(raise)?.into_iter().map(Into::into).collect())
+}
+
 /// Random access to a blob's bytes.
 #[pyclass(frozen, module = "kitfast._core")]
 pub struct Blob {

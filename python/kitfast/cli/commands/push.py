@@ -1,11 +1,12 @@
-"""`kitfast push`: sends a kit of the store to a registry."""
+"""`kitfast push`: sends a kit of the store, or a folder, to a registry."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
+from kitfast.cli.commands.pack import Compression, LayerFormat
 from kitfast.cli.options import verb
 from kitfast.cli.render import human
 from kitfast.cli.session import Session
@@ -13,15 +14,40 @@ from kitfast.cli.session import Session
 
 def push(
     session: Session,
-    source: Annotated[str, Argument(metavar="SOURCE", help="The kit in the local store.")],
+    source: Annotated[
+        str, Argument(metavar="SOURCE", help="The kit in the local store, or a folder.")
+    ],
     destination: Annotated[
         str | None,
         Argument(metavar="DESTINATION", help="Where to, if not where SOURCE says."),
     ] = None,
+    file: Annotated[
+        str | None,
+        Option("--file", "-f", metavar="PATH", help="A folder's Kitfile; - reads standard input."),
+    ] = None,
+    compression: Annotated[
+        Compression,
+        Option("--compression", metavar="none", help="Only none: other layers must be packed."),
+    ] = Compression.none,
+    layer_format: Annotated[
+        LayerFormat,
+        Option("--layer-format", metavar="tar|raw", help="Of a folder's layers, as in pack."),
+    ] = LayerFormat.tar,
+    use_model_pack: Annotated[
+        bool, Option("--use-model-pack", help="Push a folder as a CNCF ModelPack artifact.")
+    ] = False,
+    follow_links: Annotated[
+        bool, Option("--follow-links", help="Push what a folder's symbolic links point to.")
+    ] = False,
+    allow_empty: Annotated[
+        bool, Option("--allow-empty", help="Allow entries without a file, as kit does.")
+    ] = False,
 ) -> None:
-    """Send a kit of the local store to a registry.
+    """Send a kit of the local store, or a folder, to a registry.
 
-    What the registry has is not sent again; a broken push goes on where it can.
+    What the registry has is not sent again; a broken push goes on where it can. A folder is
+    sent from where it is, without a copy: it gets the same digests as pack and then push.
+    Write ./NAME for a folder that is called like a kit of the store.
     """
     from kitfast import aio
 
@@ -29,6 +55,12 @@ def push(
         lambda progress: aio.push(
             source,
             destination,
+            kitfile=file,
+            compression=compression.value,
+            layer_format=layer_format.value,
+            use_model_pack=use_model_pack,
+            follow_links=follow_links,
+            allow_empty=allow_empty,
             home=session.home,
             network=session.network,
             progress=progress,
@@ -44,6 +76,7 @@ VERBS = (
         """
 kitfast push registry.example/team/model:v1
 kitfast push model:v1 registry.example/team/model:v1
+kitfast push ./my-model registry.example/team/model:v1
 """,
         network=True,
     ),

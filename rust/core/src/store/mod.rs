@@ -5,6 +5,7 @@ pub mod blob;
 mod clone;
 mod compress;
 pub mod contents;
+pub mod hash;
 pub mod hold;
 mod inflate;
 mod keep;
@@ -21,6 +22,7 @@ pub mod writer;
 
 pub use blob::Blob;
 pub use contents::Contents;
+pub use hash::hash_layers;
 pub use hold::Hold;
 pub use pack::Packed;
 pub use recipe::{Place, Recipe, Segment};
