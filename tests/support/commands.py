@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -84,32 +85,51 @@ class Kitfast:
                 cwd=cwd,
                 before=before,
             )
-            usage = wait(child)
+            peak = wait(child)
             seconds = time.monotonic() - start
             texts = [read_back(file.fileno()) for file in (out, err)]
-        outcome = Outcome(child.returncode, texts[0], texts[1], seconds, usage.ru_maxrss * 1024)
+        outcome = Outcome(child.returncode, texts[0], texts[1], seconds, peak)
         words = " ".join(map(str, arguments))
         assert status in (None, outcome.status), f"kitfast {words}: {outcome}"
         return outcome
 
 
-def wait(child: subprocess.Popen[bytes]) -> os.struct_rusage:  # type: ignore[name-defined]
-    """Waits for a child and returns what it used.
+def wait(child: subprocess.Popen[bytes]) -> int:
+    """Waits for a child, and returns the largest resident memory it was seen with, in bytes.
+
+    The kernel's own account of a child begins with the memory of the process it was
+    forked from, here the whole of pytest, so the child is looked at while it runs.
 
     Raises:
         AssertionError: it does not end; it is killed.
     """
     end = time.monotonic() + LIMIT_SECONDS
-    while True:
-        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-        if pid:
-            child.returncode = os.waitstatus_to_exitcode(status)
-            return usage
+    peak = 0
+    while not _has_ended(child):
+        peak = max(peak, resident_peak(child.pid))
         if time.monotonic() > end:
             child.kill()
             child.wait()
             raise AssertionError(f"{child.args!r} does not end")
         time.sleep(0.005)
+    return peak
+
+
+def _has_ended(child: subprocess.Popen[bytes]) -> bool:
+    pid, status = os.waitpid(child.pid, os.WNOHANG)
+    if pid:
+        child.returncode = os.waitstatus_to_exitcode(status)
+    return bool(pid)
+
+
+def resident_peak(pid: int) -> int:
+    """The largest resident memory of a running process so far, in bytes; 0 if it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) << 10 if found else 0
 
 
 def read_back(descriptor: int) -> str:
