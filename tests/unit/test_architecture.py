@@ -38,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The one part through which each heavy dependency comes in.
 DOORS = {
+    "aiofiles": "registry",
     "aiohttp": "registry",
     "yarl": "registry",
     "typer": "cli",

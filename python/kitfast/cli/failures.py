@@ -14,8 +14,6 @@ from kitfast.errors import KitfastError
 # places; it is always what BadParameter, which is public, derives from.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
-REPORT = "https://github.com/kitfast/kitfast/issues"
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -45,7 +43,7 @@ def describe(error: BaseException) -> tuple[str, str | None]:
     name = type(error).__name__
     return (
         f"unexpected {name}: {error}" if str(error) else f"unexpected {name}",
-        f"this is a fault in kitfast; please report it at {REPORT} with the output of -v",
+        "this is a fault in kitfast; please report it with the output of -v",
     )
 
 

@@ -23,8 +23,6 @@ FIRST_BYTE_SECONDS = 300.0
 # Signed storage addresses come in one header; 32 KiB holds the longest seen tenfold.
 HEADER_LIMIT = 32 * 1024
 HEADER_COUNT = 128
-# Room for tokens, manifests and headers of tars beside the blobs' own connections.
-SPARE_CONNECTIONS = 8
 
 Body = bytes | AsyncIterator[bytes] | None
 
@@ -45,9 +43,9 @@ class Transport:
 
     async def __aenter__(self) -> Transport:
         _core.keep_memory()
-        limit = self.network.concurrency * self.network.connections + SPARE_CONNECTIONS
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=limit, limit_per_host=0, keepalive_timeout=60),
+            # No limit here: the transfers' own budget grows and shrinks while they run.
+            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(
                 total=None,
                 connect=None,

@@ -45,7 +45,7 @@ def test_system_errors_name_the_file(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_fault_of_ours_asks_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
     message, hint = told(ZeroDivisionError("oops"), capsys).splitlines()
     assert message == "error: unexpected ZeroDivisionError: oops"
-    assert hint.startswith("hint: this is a fault in kitfast; please report it at http")
+    assert hint.startswith("hint: this is a fault in kitfast; please report it with the output")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
+import aiofiles
 from aiohttp import web
 
 from kitfast.errors import DigestMismatch
@@ -177,24 +178,18 @@ def _check_order(request: web.Request, upload: _Upload) -> None:
 async def _append(request: web.Request, upload: _Upload) -> None:
     """Writes a request's body behind what is there; what came of a broken one stays."""
     gathered = bytearray()
-    try:
-        async for chunk in request.content.iter_any():
-            gathered += chunk
-            if len(gathered) >= GATHER:
-                await asyncio.to_thread(_write, upload, bytes(gathered))
-                gathered.clear()
-    except ConnectionError as error:
-        raise refusal(400, "BLOB_UPLOAD_INVALID", "the connection broke") from error
-    finally:
-        if gathered:
-            _write(upload, bytes(gathered))
-
-
-def _write(upload: _Upload, data: bytes) -> None:
-    with upload.path.open("r+b") as file:
-        file.seek(upload.size)
-        file.write(data)
-    upload.size += len(data)
+    async with aiofiles.open(upload.path, "r+b", buffering=GATHER) as file:
+        await file.seek(upload.size)
+        try:
+            async for chunk in request.content.iter_any():
+                gathered += chunk
+                if len(gathered) >= GATHER:
+                    upload.size += await file.write(bytes(gathered))
+                    gathered.clear()
+        except ConnectionError as error:
+            raise refusal(400, "BLOB_UPLOAD_INVALID", "the connection broke") from error
+        finally:
+            upload.size += await file.write(bytes(gathered))
 
 
 def _created(repository: str, digest: str) -> web.Response:
