@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kitfast.modelkit.pull import Pulled, pull
     from kitfast.modelkit.push import Pushed, push
     from kitfast.modelkit.remove import Removed, remove
+    from kitfast.modelkit.resolve import Forgotten, Resolved, forget, resolve
     from kitfast.modelkit.serve import Serving, serve
     from kitfast.modelkit.tag import Tagged, tag
     from kitfast.modelkit.unpack import Unpacked, unpack
@@ -105,6 +106,12 @@ _MODULES = {
         "Unpacked",
         "unpack",
     ),
+    "kitfast.modelkit.resolve": (
+        "Forgotten",
+        "Resolved",
+        "forget",
+        "resolve",
+    ),
     "kitfast.modelkit.version": (
         "Version",
         "version",
@@ -118,6 +125,7 @@ __all__ = [
     "CacheInfo",
     "CacheVerified",
     "Difference",
+    "Forgotten",
     "Freed",
     "Initialized",
     "Inspection",
@@ -133,6 +141,7 @@ __all__ = [
     "Pulled",
     "Pushed",
     "Removed",
+    "Resolved",
     "Serving",
     "Tagged",
     "Unpacked",
@@ -142,6 +151,7 @@ __all__ = [
     "cache_prune",
     "cache_verify",
     "diff",
+    "forget",
     "info",
     "init",
     "inspect",
@@ -152,6 +162,7 @@ __all__ = [
     "pull",
     "push",
     "remove",
+    "resolve",
     "serve",
     "tag",
     "unpack",

@@ -9,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from kitfast import offload, settings
-from kitfast.errors import ConnectionFailed
-from kitfast.modelkit.kit import Kit, fetch, find_local
+from kitfast.errors import ConnectionFailed, InvalidArgument
+from kitfast.modelkit.kit import Kit, fetch, need_local
 from kitfast.modelkit.remote import connected
 from kitfast.modelkit.unpack import unpack
 from kitfast.oci import digest as digests
@@ -30,12 +30,16 @@ SCHEMES = ("oci://", "kit://", "modelkit://")
 class Resolved:
     """Where a kit's files are: `path` holds them all, verified, and stays as it is.
 
-    `fetched` counts the bytes that crossed the network for it, 0 when it was here.
+    It goes wherever Python takes a path. `fetched` counts the bytes that crossed the
+    network for it, 0 when it was here.
     """
 
     path: str
     digest: str
     fetched: int
+
+    def __fspath__(self) -> str:
+        return self.path
 
 
 async def resolve(
@@ -58,47 +62,90 @@ async def resolve(
         filters: what is wanted, as in `unpack`; each choice is a folder of its own.
 
     Raises:
-        NotInRegistry: there is no such kit.
+        NotFound, NotInRegistry: there is no such kit.
         DigestMismatch: the registry's bytes are not what its manifest says.
     """
-    text = reference
+    parsed = parse_address(reference)
+    folder = home or settings.home()
+    # All the while, so that nobody clears away a lock that is held.
+    async with opened(folder):
+        digest = await _digest(parsed, folder, network)
+        name = _tree_name(digest, filters)
+        tree = folder / "trees" / name
+        async with locks.exclusive(folder / "locks" / f"tree-{name}"):
+            if tree.is_dir():
+                return Resolved(str(tree), digest, 0)
+            # Under another name until it is whole: that a tree is there means it is complete.
+            partial = folder / "trees" / f".{name}"
+            exact = Reference(parsed.registry, parsed.repository, digest=digest)
+            done = await unpack(
+                digest if parsed.is_local else str(exact),
+                partial,
+                overwrite=True,
+                filters=filters,
+                home=folder,
+                network=network,
+                progress=progress,
+            )
+            await offload.run(partial.rename, tree)
+            return Resolved(str(tree), digest, done.fetched)
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What `forget` removed: the folders that `resolve` had made."""
+
+    digest: str
+    paths: tuple[str, ...]
+
+
+async def forget(
+    reference: str, *, home: Path | None = None, network: Network | None = None
+) -> Forgotten:
+    """Removes the folders that `resolve` made for a kit, whatever their filters.
+
+    A program that still reads a file of theirs keeps it until it closes it.
+
+    Raises:
+        NotInRegistry: there is no such kit.
+    """
+    parsed = parse_address(reference)
+    folder = home or settings.home()
+    async with opened(folder):
+        digest = await _digest(parsed, folder, network)
+        whole = _tree_name(digest, ())
+        trees = [path for path in (folder / "trees").glob(f"{whole}*") if path.is_dir()]
+        for tree in trees:
+            async with locks.exclusive(folder / "locks" / f"tree-{tree.name}"):
+                # Gone at once for those who ask, and only then taken apart.
+                gone = tree.with_name(f".gone-{tree.name}")
+                await offload.run(tree.rename, gone)
+                await offload.run(shutil.rmtree, gone)
+    return Forgotten(digest, tuple(str(tree) for tree in sorted(trees)))
+
+
+def parse_address(text: str) -> Reference:
+    """Reads a reference of one kit, with or without a scheme in front.
+
+    Raises:
+        InvalidReference: it is none.
+        InvalidArgument: it has several tags.
+    """
     for scheme in SCHEMES:
-        text = text.removeprefix(scheme)
+        if text.startswith(scheme):
+            text = text.removeprefix(scheme)
+            break
     parsed = references.parse(text)
-    folder = home or settings.home()
-    digest = await _digest(parsed, folder, network)
-    name = digest.removeprefix("sha256:")
-    if filters:
-        name += "-" + sha256("\n".join(sorted(filters)).encode()).hexdigest()[:16]
-    tree = folder / "trees" / name
-    async with locks.exclusive(folder / "locks" / f"tree-{name}"):
-        if tree.is_dir():
-            return Resolved(str(tree), digest, 0)
-        # Under another name until it is whole: that a tree is there means that it is complete.
-        partial = folder / "trees" / f".{name}"
-        exact = Reference(parsed.registry, parsed.repository, digest=digest)
-        done = await unpack(
-            str(exact) if not parsed.is_local else text,
-            partial,
-            overwrite=True,
-            filters=filters,
-            home=folder,
-            network=network,
-            progress=progress,
-        )
-        await offload.run(partial.rename, tree)
-        return Resolved(str(tree), digest, done.fetched)
+    if len(parsed.each()) > 1:
+        raise InvalidArgument(f"{text}: has several tags", hint="name one tag only")
+    return parsed
 
 
-async def forget(reference: str, *, home: Path | None = None) -> int:
-    """Removes the folders that `resolve` made for a kit's digest; returns how many there were."""
-    folder = home or settings.home()
-    digest = await _digest(references.parse(reference), folder, None)
+def _tree_name(digest: str, filters: Sequence[str]) -> str:
     name = digest.removeprefix("sha256:")
-    trees = [path for path in (folder / "trees").glob(f"{name}*") if path.is_dir()]
-    for tree in trees:
-        await offload.run(shutil.rmtree, tree)
-    return len(trees)
+    if not filters:
+        return name
+    return f"{name}-{sha256(chr(10).join(sorted(filters)).encode()).hexdigest()[:16]}"
 
 
 async def _digest(reference: Reference, folder: Path, network: Network | None) -> str:
@@ -107,9 +154,7 @@ async def _digest(reference: Reference, folder: Path, network: Network | None) -
         return reference.digest
     async with opened(folder) as store:
         if reference.is_local:
-            kit = find_local(store, reference)
-            if kit is not None:
-                return kit.digest
+            return need_local(store, reference).digest
     note = folder / "trees" / "names" / sha256(str(reference).encode()).hexdigest()
     try:
         found = await _ask(reference, folder, network)

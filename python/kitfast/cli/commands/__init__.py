@@ -15,6 +15,7 @@ NAMES = (
     "push",
     "pull",
     "unpack",
+    "resolve",
     "list",
     "info",
     "inspect",

@@ -49,6 +49,16 @@ def unpacked(result: aio.Unpacked) -> str:
     return f"Unpacked {result.digest} to {result.directory} ({'; '.join(notes)})\n"
 
 
+def resolved(result: aio.Resolved) -> str:
+    """The folder alone, so that a shell can take it."""
+    return f"{result.path}\n"
+
+
+def forgotten(result: aio.Forgotten) -> str:
+    """Which folders are gone, one a line."""
+    return "".join(f"Removed {path}\n" for path in result.paths) or "Nothing to remove\n"
+
+
 def tagged(result: aio.Tagged) -> str:
     """Which reference names the kit now."""
     return f"Tagged {result.digest} as {result.reference}\n"
