@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         KitfastError,
         Kitfile,
         KitSummary,
+        Located,
         LoggedIn,
         LoggedOut,
         Network,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         Removed,
         Resolved,
         Serving,
+        Signed,
         Tagged,
         Unpacked,
         Version,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
         init,
         inspect,
         list_kits,
+        locate,
         login,
         logout,
         pack,
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
         serve,
         tag,
         unpack,
+        verify_signature,
         version,
     )
 
@@ -79,6 +83,7 @@ _VERBS = frozenset(
         "init",
         "inspect",
         "list_kits",
+        "locate",
         "login",
         "logout",
         "pack",
@@ -89,6 +94,7 @@ _VERBS = frozenset(
         "serve",
         "tag",
         "unpack",
+        "verify_signature",
         "version",
     }
 )
@@ -104,6 +110,7 @@ __all__ = [
     "KitSummary",
     "KitfastError",
     "Kitfile",
+    "Located",
     "LoggedIn",
     "LoggedOut",
     "Network",
@@ -115,6 +122,7 @@ __all__ = [
     "Removed",
     "Resolved",
     "Serving",
+    "Signed",
     "Tagged",
     "Unpacked",
     "Version",
@@ -128,6 +136,7 @@ __all__ = [
     "init",
     "inspect",
     "list_kits",
+    "locate",
     "login",
     "logout",
     "pack",
@@ -138,6 +147,7 @@ __all__ = [
     "serve",
     "tag",
     "unpack",
+    "verify_signature",
     "version",
 ]
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kitfast.modelkit.init import Initialized, init
     from kitfast.modelkit.inspect import Inspection, inspect
     from kitfast.modelkit.list import KitSummary, list_kits
+    from kitfast.modelkit.locate import Located, locate
     from kitfast.modelkit.login import LoggedIn, LoggedOut, login, logout
     from kitfast.modelkit.pack import Packed, PackedLayer, pack
     from kitfast.modelkit.pull import Pulled, pull
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from kitfast.modelkit.remove import Removed, remove
     from kitfast.modelkit.resolve import Forgotten, Resolved, forget, resolve
     from kitfast.modelkit.serve import Serving, serve
+    from kitfast.modelkit.signature import Signed, verify_signature
     from kitfast.modelkit.tag import Tagged, tag
     from kitfast.modelkit.unpack import Unpacked, unpack
     from kitfast.modelkit.version import Version, version
@@ -112,6 +114,14 @@ _MODULES = {
         "forget",
         "resolve",
     ),
+    "kitfast.modelkit.locate": (
+        "Located",
+        "locate",
+    ),
+    "kitfast.modelkit.signature": (
+        "Signed",
+        "verify_signature",
+    ),
     "kitfast.modelkit.version": (
         "Version",
         "version",
@@ -132,6 +142,7 @@ __all__ = [
     "KitSummary",
     "KitfastError",
     "Kitfile",
+    "Located",
     "LoggedIn",
     "LoggedOut",
     "Network",
@@ -143,6 +154,7 @@ __all__ = [
     "Removed",
     "Resolved",
     "Serving",
+    "Signed",
     "Tagged",
     "Unpacked",
     "Version",
@@ -156,6 +168,7 @@ __all__ = [
     "init",
     "inspect",
     "list_kits",
+    "locate",
     "login",
     "logout",
     "pack",
@@ -166,6 +179,7 @@ __all__ = [
     "serve",
     "tag",
     "unpack",
+    "verify_signature",
     "version",
 ]
 

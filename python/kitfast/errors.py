@@ -158,5 +158,11 @@ class ConnectionFailed(KitfastError, ConnectionError):
     transient: bool = True
 
 
+class SignatureRefused(KitfastError, PermissionError):
+    """A kit is not signed by whom it should be."""
+
+    default_hint = "do not use the kit; whoever publishes it can say with which key it is signed"
+
+
 class ProtocolError(RegistryError):
     """A registry answered in a way the distribution specification does not allow."""

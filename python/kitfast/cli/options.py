@@ -210,16 +210,21 @@ def verb(
 
     def run(context: Context, **values: Any) -> None:
         session = session_of(context)
-        take_global(session, values)
-        if reports:
-            session.json = values.pop("format") is Format.json
-        if network:
-            session.network = settings.network(**_network_values(values))
+        take_shared(session, values, network=network, reports=reports)
         function(session, **values)
 
     typed = _disguise(run, function, [*_parameters(function)[1:], *shared])
     text = inspect.cleandoc(function.__doc__ or "")
     return Verb(name or function.__name__, typed, with_examples(text, examples))
+
+
+def take_shared(session: Session, values: dict[str, Any], *, network: bool, reports: bool) -> None:
+    """Moves all shared flags out of `values` into the session; the verb's own stay."""
+    take_global(session, values)
+    if reports:
+        session.json = values.pop("format") is Format.json
+    if network:
+        session.network = settings.network(**_network_values(values))
 
 
 def take_global(session: Session, values: dict[str, Any]) -> None:

@@ -59,6 +59,11 @@ def forgotten(result: aio.Forgotten) -> str:
     return "".join(f"Removed {path}\n" for path in result.paths) or "Nothing to remove\n"
 
 
+def signed(result: aio.Signed) -> str:
+    """Whose signature is good."""
+    return f"The signature of {result.reference} is good\n"
+
+
 def tagged(result: aio.Tagged) -> str:
     """Which reference names the kit now."""
     return f"Tagged {result.digest} as {result.reference}\n"
