@@ -3,6 +3,8 @@
 //! One small file, replaced whole by a rename, numbers little endian:
 //! `"KFJ1"` ‖ identity ‖ boot ‖ flags ‖ mark ‖ ranges ‖ strays ‖ BLAKE3 of all before it.
 
+use std::sync::OnceLock;
+
 use super::ranges::RangeSet;
 use crate::digest::blake3_tree::TreeState;
 use crate::digest::sha256::State;
@@ -91,8 +93,9 @@ impl Journal {
 }
 
 /// This boot of the machine; empty where the system does not tell.
-pub fn boot() -> Vec<u8> {
-    std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+pub fn boot() -> &'static [u8] {
+    static BOOT: OnceLock<Vec<u8>> = OnceLock::new();
+    BOOT.get_or_init(|| std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default())
 }
 
 fn torn() -> Error {
@@ -148,7 +151,7 @@ mod tests {
     fn journal() -> Journal {
         let mut journal = Journal {
             identity: b"blob".to_vec(),
-            boot: boot(),
+            boot: boot().to_vec(),
             placed: 3,
             ..Journal::default()
         };

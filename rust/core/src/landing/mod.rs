@@ -234,18 +234,25 @@ impl Landing {
         }
         let state = shared.lock();
         match &state.map.fault {
-            Some(fault) if !state.map.takes_anything() => Err(fault.again()),
+            Some(fault) if state.hopeless() => Err(fault.again()),
             _ => Ok(()),
         }
     }
 
     /// Writes the journal and closes: the same blob opened again goes on from here.
+    ///
+    /// A tar that cannot be unpacked here is not worth keeping: it is discarded.
     pub fn keep(&self) -> Result<()> {
         let Some(shared) = self.open_one() else {
             return Ok(());
         };
         shared.close();
-        let written = shared.journal_now();
+        let hopeless = shared.lock().hopeless();
+        let written = if hopeless {
+            shared.staging.destroy()
+        } else {
+            shared.journal_now()
+        };
         self.leave(&shared, Stage::Closed);
         written
     }

@@ -197,11 +197,16 @@ impl State {
         }
     }
 
+    /// Whether the tar cannot be unpacked here, be its digest right or wrong.
+    pub fn hopeless(&self) -> bool {
+        self.map.fault.is_some() && !self.map.takes_anything()
+    }
+
     /// What a journal would say now.
     pub fn journal(&self, plan: &Plan) -> Journal {
         Journal {
             identity: plan.identity(),
-            boot: super::journal::boot(),
+            boot: super::journal::boot().to_vec(),
             committing: self.committing,
             placed: self.made as u64,
             mark: self.mark.clone(),

@@ -115,3 +115,83 @@ fn what_an_earlier_run_published_is_known_again() {
     finish_target(&again.sink);
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
 }
+
+/// Rewrites the only journal below `folder`.
+fn edit_journal(folder: &Path, size: u64, edit: impl FnOnce(&mut journal::Journal)) {
+    let inner = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
+    let path = inner.path().join("journal");
+    let bytes = std::fs::read(&path).unwrap();
+    let mut journal = journal::Journal::decode(&bytes, size).unwrap();
+    edit(&mut journal);
+    std::fs::write(&path, journal.encode()).unwrap();
+}
+
+#[test]
+fn after_another_boot_everything_is_hashed_again() {
+    let home = tempfile::tempdir().unwrap();
+    let tar = tar_of(&files_of(&[100, 200_000, 40_000, 90_000]));
+    let plan = plan(&tar, Shape::Tar, Sink::Store(home.path().into()));
+    for damaged in [false, true] {
+        let landing = Landing::open(plan.clone()).unwrap();
+        // Out of order, so that some bytes stray.
+        landing.write(150_000, &tar[150_000..250_000]).unwrap();
+        landing.write(0, &tar[..150_000]).unwrap();
+        while damaged && landing.hashed() < 200_000 {
+            // Wakes the front, which waits for more than this.
+            Pool::shared().wake();
+        }
+        landing.keep().unwrap();
+        let folder = home.path().join("landing");
+        edit_journal(&folder, plan.size, |journal| {
+            journal.boot = b"another".to_vec()
+        });
+        if damaged {
+            // What a power cut may do: the size is right, the bytes are not.
+            let inner = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap();
+            let member = inner.path().join("0/0");
+            let size = std::fs::metadata(&member).unwrap().len() as usize;
+            std::fs::write(&member, vec![0; size]).unwrap();
+        }
+        let landing = Landing::open(plan.clone()).unwrap();
+        assert_eq!((landing.reused(), landing.warning()), (250_000, None));
+        landing.write(250_000, &tar[250_000..]).unwrap();
+        match finish(&landing) {
+            Ok(()) => assert!(!damaged),
+            Err(error) => assert!(damaged && matches!(error, Error::DigestMismatch { .. })),
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_lies_costs_time_never_bytes() {
+    let home = tempfile::tempdir().unwrap();
+    let blob = bytes(9, 300_000);
+    let plan = plan(&blob, Shape::Whole, Sink::Store(home.path().into()));
+    let lies: [fn(&mut journal::Journal); 6] = [
+        |journal| journal.placed = u64::MAX,
+        |journal| journal.mark.hashed = u64::MAX,
+        |journal| journal.mark.hashed = 1,
+        |journal| journal.identity.push(0),
+        |journal| journal.strays.insert(0..300_000),
+        |journal| journal.down.insert(0..300_000),
+    ];
+    for lie in lies {
+        let landing = Landing::open(plan.clone()).unwrap();
+        landing.write(0, &blob[..100_000]).unwrap();
+        landing.keep().unwrap();
+        edit_journal(&home.path().join("landing"), plan.size, lie);
+        let landing = Landing::open(plan.clone()).unwrap();
+        for (start, end) in landing.missing() {
+            landing
+                .write(start, &blob[start as usize..end as usize])
+                .unwrap();
+        }
+        match finish(&landing) {
+            Ok(()) => {
+                let store = crate::store::Store::open(home.path()).unwrap();
+                store.remove(&plan.digest).unwrap();
+            }
+            Err(error) => assert!(matches!(error, Error::DigestMismatch { .. })),
+        }
+    }
+}
