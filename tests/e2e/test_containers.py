@@ -63,6 +63,7 @@ def test_init_unpacks_the_model_and_again(tmp_path: Path, kitfast: Kitfast, kit:
     assert {path.name for path in out.iterdir()} == {"shards"}
     assert tree(out / "shards") == tree(tmp_path / "folder" / "shards")
     assert digest_of(kitfast, kit) in done.stdout
+    assert "of 1 files and layers done" in done.stderr
     # A container that starts again keeps what is there: kit's default flag.
     assert init(kitfast, MODELKIT_REF=kit, UNPACK_PATH=str(out)).status == 0
     failed = init(kitfast, None, MODELKIT_REF=kit, UNPACK_PATH=str(out), EXTRA_FLAGS="-v")
@@ -114,7 +115,8 @@ def test_signatures_are_checked_by_digest_before_anything_is_fetched(
 def test_kserve_unpacks_everything(tmp_path: Path, kitfast: Kitfast, kit: str) -> None:
     out = tmp_path / "models"
     words = ("container-kserve", f"kit://{kit}", str(out))
-    kitfast.run(*words, extra={"KIT_UNPACK_FLAGS": "--plain-http -v"})
+    done = kitfast.run(*words, extra={"KIT_UNPACK_FLAGS": "--plain-http --output=json"})
+    assert json.loads(done.stdout)["files"] == 4
     assert tree(out) == tree(tmp_path / "folder")
     refused(kitfast.run("container-kserve", f"kit://{kit}", status=None))
 

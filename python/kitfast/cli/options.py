@@ -25,6 +25,7 @@ class ProgressStyle(str, Enum):
     none = "none"
     plain = "plain"
     fancy = "fancy"
+    heartbeat = "heartbeat"
 
 
 class LogLevel(str, Enum):
@@ -58,7 +59,7 @@ def global_flags(
         ProgressStyle | None,
         Option(
             "--progress",
-            metavar="none|plain|fancy",
+            metavar="none|plain|fancy|heartbeat",
             help="How progress is shown; fancy on a terminal.",
             rich_help_panel=GLOBAL,
         ),
@@ -169,7 +170,7 @@ def network_flags(
 def format_flag(
     format: Annotated[
         Format,
-        Option("--format", metavar="text|json", help="How the result is written."),
+        Option("--format", "--output", metavar="text|json", help="How the result is written."),
     ] = Format.text,
 ) -> None:
     """The flag of every verb that reports; only its signature is used."""

@@ -32,7 +32,7 @@ LEVELS = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
-STYLES = ("none", "plain", "fancy")
+STYLES = ("none", "plain", "fancy", "heartbeat")
 
 
 @dataclass

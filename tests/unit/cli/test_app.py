@@ -85,7 +85,7 @@ def test_variables_stand_in_for_global_flags(run: Run, monkeypatch: pytest.Monke
     monkeypatch.setenv("KITFAST_PROGRESS", "loud")
     assert run("look", "x").err == (
         "error: KITFAST_PROGRESS is 'loud'\n"
-        "hint: set it to one of none, plain, fancy, or unset it\n"
+        "hint: set it to one of none, plain, fancy, heartbeat, or unset it\n"
     )
 
 

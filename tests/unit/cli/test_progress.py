@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 
 import pytest
 from rich.console import Console
 
+from kitfast.cli.render.heartbeat import Heartbeat
 from kitfast.cli.render.lines import Lines
 from kitfast.cli.render.live import MOST_BARS, Live
 from kitfast.cli.render.progress import display, short
@@ -104,3 +106,25 @@ def test_names_that_are_digests_are_shortened() -> None:
     assert short(DIGEST) == "abababababab"
     assert short("model.safetensors") == "model.safetensors"
     assert short("registry:5000/a") == "registry:5000/a"
+
+
+def test_a_heartbeat_adds_everything_up(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    beat = Heartbeat()
+    with beat:
+        beat(Progress("download", "a", 60 * MIB, 100 * MIB, reused=20 * MIB))
+        beat(Progress("download", "b", 100 * MIB, 100 * MIB, finished=True))
+        clock.now += 20
+        assert beat.line() == (
+            "download: 160.0 MiB of 200.0 MiB (80 %), 7.0 MiB/s, 1 of 2 files and layers done"
+        )
+        beat(Progress("unpack", "c", 0, None))
+        assert beat.line().startswith("download and unpack: 160.0 MiB, 7.0 MiB/s, 1 of 3")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_heart_beats_while_nothing_moves(capsys: pytest.CaptureFixture[str]) -> None:
+    with Heartbeat(seconds=0.01):
+        time.sleep(0.2)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 2
+    assert set(lines) == {"waiting for the registry"}

@@ -73,6 +73,8 @@ def _parse(session: Session, words: Sequence[str]) -> dict[str, Any]:
 
     context = command("unpack").commands["unpack"].make_context("unpack", list(words), obj=session)  # type: ignore[attr-defined]
     values = dict(context.params)
+    # Whoever reads the log of a container wants few lines, unless the flags say otherwise.
+    session.style = session.style or "heartbeat"
     take_shared(session, values, network=True, reports=True)
     return values
 

@@ -1,4 +1,4 @@
-"""Chooses how progress is shown: live bars, plain lines, or not at all."""
+"""Chooses how progress is shown: live bars, lines, a heartbeat, or nothing."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ def display(style: str | None) -> Iterator[Callback | None]:
     """Yields the callback that shows progress on standard error; None shows nothing.
 
     Args:
-        style: none, plain or fancy; None is fancy. Bars need a terminal: elsewhere
+        style: none, plain, fancy or heartbeat; None is fancy. Bars need a terminal: elsewhere
             fancy becomes plain.
     """
     if style == "none" or sys.stderr is None:
         yield None
+    elif style == "heartbeat":
+        from kitfast.cli.render.heartbeat import Heartbeat
+
+        with Heartbeat() as heartbeat:
+            yield heartbeat
     elif style != "plain" and _can_draw():
         from kitfast.cli.render.live import Live
 
