@@ -114,11 +114,13 @@ $(STAMPS)/wheel: $(STAMPS)/core $(PYTHON_SOURCES)
 	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
 	@touch $@
 
-$(GO_TOOLS)/stamp:
+GO_PACKAGES := oras.land/oras/cmd/oras@v1.3.3 \
+	github.com/google/go-containerregistry/cmd/crane@v0.21.9 \
+	github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
+
+$(GO_TOOLS)/stamp: Makefile
 	@command -v go >/dev/null || { echo "error: make interop needs Go on PATH"; exit 1; }
 	@mkdir -p $(GO_TOOLS)/bin
 	export GOBIN="$(CURDIR)/$(GO_TOOLS)/bin" CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS=-buildvcs=false; \
-		go install oras.land/oras/cmd/oras@v1.3.3 && \
-		go install github.com/google/go-containerregistry/cmd/crane@v0.21.9 && \
-		go install github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
+		for package in $(GO_PACKAGES); do go install "$$package" || exit 1; done
 	@touch $@
