@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kitfast.aio import (
+        Benchmarked,
         CacheInfo,
         CacheVerified,
         Difference,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         Version,
     )
     from kitfast.blocking import (
+        bench,
         cache_clear,
         cache_info,
         cache_prune,
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 
 _VERBS = frozenset(
     {
+        "bench",
         "cache_clear",
         "cache_info",
         "cache_prune",
@@ -100,6 +103,7 @@ _VERBS = frozenset(
 )
 
 __all__ = [
+    "Benchmarked",
     "CacheInfo",
     "CacheVerified",
     "Difference",
@@ -126,6 +130,7 @@ __all__ = [
     "Tagged",
     "Unpacked",
     "Version",
+    "bench",
     "cache_clear",
     "cache_info",
     "cache_prune",

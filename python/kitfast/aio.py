@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kitfast.errors import KitfastError
     from kitfast.kitfile.model import Kitfile
+    from kitfast.modelkit.bench import Benchmarked, bench
     from kitfast.modelkit.cache import (
         CacheInfo,
         CacheVerified,
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
 _MODULES = {
     "kitfast.errors": ("KitfastError",),
     "kitfast.kitfile.model": ("Kitfile",),
+    "kitfast.modelkit.bench": (
+        "Benchmarked",
+        "bench",
+    ),
     "kitfast.modelkit.cache": (
         "CacheInfo",
         "CacheVerified",
@@ -132,6 +137,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "Benchmarked",
     "CacheInfo",
     "CacheVerified",
     "Difference",
@@ -158,6 +164,7 @@ __all__ = [
     "Tagged",
     "Unpacked",
     "Version",
+    "bench",
     "cache_clear",
     "cache_info",
     "cache_prune",

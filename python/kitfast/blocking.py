@@ -32,6 +32,7 @@ def _blocking(verb: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
     return call
 
 
+bench = _blocking(aio.bench)
 cache_clear = _blocking(aio.cache_clear)
 cache_info = _blocking(aio.cache_info)
 cache_prune = _blocking(aio.cache_prune)

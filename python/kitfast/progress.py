@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Step = Literal["hash", "pack", "download", "upload", "unpack", "verify"]
+Step = Literal["hash", "pack", "download", "upload", "unpack", "verify", "measure"]
 
 # Ten events a second and name are as many as an eye can use.
 INTERVAL_SECONDS = 0.1

@@ -9,7 +9,10 @@ from pathlib import Path
 from kitfast import aio
 from kitfast.kitfile.model import Code, Kitfile, Model, Package
 from kitfast.modelkit.cache import Damage, Folder
+from kitfast.modelkit.ceilings import Rate
+from kitfast.modelkit.link import Link
 from kitfast.oci.descriptor import Descriptor
+from kitfast.settings import Network
 
 from .conftest import Fake, Run
 
@@ -160,3 +163,43 @@ def test_diff(api: Fake, run: Run) -> None:
     )
     shown = json.loads(run("diff", "a", "b", "--format", "json").out)
     assert shown["shared"] == [{"mediaType": first.media_type, "digest": D, "size": 2048}]
+
+
+def test_bench(api: Fake, run: Run, home: Path) -> None:
+    machine = (Rate("disk write", 2 << 20, 0.5, 4 << 20), Rate("hash", 1 << 20, 1.0, 1 << 20))
+    call = api("bench", aio.Benchmarked("/disk", 2, machine, None))
+    ended = run("bench", "--dir", "/disk", "--size", "2MiB", "--seconds", "3")
+    assert ended.out == (
+        "This machine (2 cores), in /disk:\n"
+        "  disk write   4.0 MiB/s   2.0 MiB in 0.50 s\n"
+        "  hash         1.0 MiB/s   1.0 MiB in 1.00 s\n"
+    )
+    assert callable(call.kwargs.pop("progress"))
+    assert call.args == (None,)
+    assert call.kwargs == {
+        "folder": "/disk",
+        "size": 2 << 20,
+        "seconds": 3,
+        "home": home,
+        "network": Network(),
+    }
+
+
+def test_bench_of_a_link(api: Fake, run: Run) -> None:
+    link = Link("r.example/a:v1", D, 0.0123, False, 8, (Rate("one stream", 1 << 20, 2.0, 1 << 19),))
+    call = api("bench", aio.Benchmarked("/disk", 1, (Rate("hash", 1, 1.0, 1),), link))
+    out = run("bench", "r.example/a:v1", "--plain-http").out
+    assert out == (
+        "This machine (1 core), in /disk:\n"
+        "  hash   1 B/s   1 B in 1.00 s\n"
+        "\n"
+        "The link to r.example/a:v1:\n"
+        "  first byte   12.3 ms       to wait\n"
+        "  one stream   512.0 KiB/s   1.0 MiB in 2.00 s\n"
+        "  The registry knows no ranges: a layer is one stream.\n"
+    )
+    assert call.args == ("r.example/a:v1",)
+    assert call.kwargs["network"] == Network(plain_http=True)
+    shown = json.loads(run("bench", "r.example/a:v1", "--format", "json").out)
+    assert shown["link"]["first_byte"] == 0.0123
+    assert shown["machine"][0] == {"name": "hash", "size": 1, "seconds": 1.0, "rate": 1}

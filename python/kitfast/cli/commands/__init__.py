@@ -24,6 +24,7 @@ NAMES = (
     "remove",
     "cache",
     "serve",
+    "bench",
     "login",
     "logout",
     "completion",

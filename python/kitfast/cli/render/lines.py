@@ -24,6 +24,7 @@ DONE = {
     "upload": "uploaded",
     "unpack": "unpacked",
     "verify": "verified",
+    "measure": "measured",
 }
 
 
