@@ -191,6 +191,9 @@ fn reserve(file: &OwnedFd, size: u64) -> rustix::io::Result<()> {
         return Ok(());
     }
     if is_memory(file) {
+        if super::free_space(file.as_fd())? < size {
+            return Err(Errno::NOSPC);
+        }
         return ftruncate(file, size);
     }
     match fallocate(file, FallocateFlags::empty(), 0, size) {
