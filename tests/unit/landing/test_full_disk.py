@@ -1,4 +1,4 @@
-"""A disk that is too small, or fills up meanwhile: told, nothing lost, goes on later."""
+"""A disk that is too small, or fills up: told, nothing lost, goes on later."""
 
 from __future__ import annotations
 
