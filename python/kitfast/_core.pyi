@@ -249,19 +249,45 @@ class Hold:
     def release(self) -> None: ...
 
 @final
+class TarWalk:
+    """Finds the members of a tar of `size` bytes by hopping from header to header.
+
+    Names are checked as in unpacking: UnsafeMember and Corrupt come from `step`.
+    """
+
+    def __new__(cls, size: int) -> TarWalk: ...
+    def step(self, offset: int, data: bytes) -> tuple[str, str, int, int]:
+        """What comes next, seen through the bytes of the tar that start at `offset`.
+
+        Returns:
+            "need", with offset and length of the bytes to call it with; "member" and
+            "folder", with the name and the offset and length of the bytes; or "end".
+        """
+
+@final
 class Target:
     """A folder that unpacked files appear in whole, and that no name leads out of.
 
     The folder is held open: putting a link in its place meanwhile changes nothing.
     """
 
-    def __new__(cls, root: str | PathLike[str], existing: str = "refuse") -> Target:
+    def __new__(
+        cls,
+        root: str | PathLike[str],
+        existing: str = "refuse",
+        include: Sequence[str] = ...,
+        exclude: Sequence[str] = ...,
+    ) -> Target:
         """Opens `root`, making it if need be.
 
         Args:
             root: the folder.
             existing: "refuse" (a file that is there is an error, before anything of the
                 blob is published), "overwrite" or "keep".
+            include: patterns of the names that are wanted; without any, all are.
+            exclude: patterns of the names that are not. `*` and `?` stop at `/`, `**` does
+                not; a pattern without `/` fits any part of a name, and one that fits a
+                folder fits all in it.
 
         Raises:
             FileError: the folder cannot be made or opened.
@@ -276,6 +302,13 @@ class Target:
             AlreadyExists: a file is there and must not be replaced.
             UnsafeMember: the name leads out of the folder.
         """
+    def wants(self, name: str, below: bool = False) -> bool:
+        """Whether the patterns want a file of this name, or maybe one in a folder of it.
+
+        Raises:
+            UnsafeMember: the name leads out of the folder.
+        """
+
     def would_write(self, name: str) -> bool:
         """Whether a file of this name would be written; False if one is there and is kept.
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kitfast.modelkit.list import KitSummary, list_kits
     from kitfast.modelkit.locate import Located, locate
     from kitfast.modelkit.login import LoggedIn, LoggedOut, login, logout
+    from kitfast.modelkit.open import KitFile, open
     from kitfast.modelkit.pack import Packed, PackedLayer, pack
     from kitfast.modelkit.pull import Pulled, pull
     from kitfast.modelkit.push import Pushed, push
@@ -127,6 +128,10 @@ _MODULES = {
         "Signed",
         "verify_signature",
     ),
+    "kitfast.modelkit.open": (
+        "KitFile",
+        "open",
+    ),
     "kitfast.modelkit.version": (
         "Version",
         "version",
@@ -145,6 +150,7 @@ __all__ = [
     "Freed",
     "Initialized",
     "Inspection",
+    "KitFile",
     "KitSummary",
     "KitfastError",
     "Kitfile",
@@ -178,6 +184,7 @@ __all__ = [
     "locate",
     "login",
     "logout",
+    "open",
     "pack",
     "pull",
     "push",

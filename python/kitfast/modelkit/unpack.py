@@ -12,6 +12,7 @@ from kitfast.errors import InvalidArgument
 from kitfast.kitfile import yaml
 from kitfast.kitfile.filter import Filters, parse_filters
 from kitfast.kitfile.match import Unpackable
+from kitfast.kitfile.validate import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.parents import chain
@@ -54,6 +55,8 @@ async def unpack(
     overwrite: bool = False,
     ignore_existing: bool = False,
     filters: Sequence[str] = (),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     link: bool = False,
     remote: bool | None = None,
     home: Path | None = None,
@@ -68,6 +71,10 @@ async def unpack(
         overwrite: replace files that are there.
         ignore_existing: keep files that are there.
         filters: what to unpack, `types[:names-or-paths]`; several are alternatives.
+        include: patterns of the files to write, also inside of tars; none means all. `*` and
+            `?` stop at `/`, `**` does not; a pattern without `/` is held against every part
+            of a name, and one that fits a folder fits everything in it.
+        exclude: patterns of files not to write, even if they are included.
         link: hard-link files of the store where that can be, instead of copying.
         remote: True asks the registry, False the store; None the store, then the registry.
 
@@ -85,6 +92,7 @@ async def unpack(
     existing = "overwrite" if overwrite else "keep" if ignore_existing else "refuse"
     async with opened(home or settings.home()) as store:
         job = _Job(store, Path(directory), existing, link, network or settings.network(), progress)
+        job.include, job.exclude = list(include), list(exclude)
         return await job.run(parsed, wanted, remote)
 
 
@@ -107,13 +115,19 @@ class _Job:
         self.network = network
         self.progress = progress
         self.arrivals = Arrivals()
+        self.include: list[str] = []
+        self.exclude: list[str] = []
         self.targets: dict[str, _core.Target] = {}
 
     async def _target(self, under: str = "") -> _core.Target:
         """The folder that a layer's names are relative to, opened once."""
         if under not in self.targets:
             self.targets[under] = await offload.run(
-                _core.Target, str(self.directory / under), self.existing
+                _core.Target,
+                str(self.directory / under),
+                self.existing,
+                self.include,
+                self.exclude,
             )
         return self.targets[under]
 
@@ -165,17 +179,27 @@ class _Job:
                 (self.directory / under / STAGING).rmdir()
 
     async def _unpack(self, kit: Kit, wanted: Filters, is_local: bool) -> None:
+        target = await self._target()
         items = [
-            item for item in kit.unpackables() if wanted.matches(item.kind, item.entry, item.name)
+            item
+            for item in kit.unpackables()
+            if wanted.matches(item.kind, item.entry, item.name) and self._may_hold(target, item)
         ]
         require_space(self.directory, sum(item.descriptor.size for item in items))
-        target = await self._target()
         if wanted.kitfile:
             target.put("Kitfile", yaml.to_bytes(kit.kitfile))
         if is_local:
             await self._from_store(items)
         else:
             await self._from_registry(kit, items)
+
+    def _may_hold(self, target: _core.Target, item: Unpackable) -> bool:
+        """Whether the patterns may want anything of a layer: others need not be fetched."""
+        if item.name is not None:
+            return target.wants(item.name)
+        if item.entry is None or item.under or clean(item.entry.path) == ".":
+            return True
+        return target.wants(clean(item.entry.path), below=True)
 
     async def _from_store(self, items: list[Unpackable]) -> None:
         async def one(item: Unpackable) -> None:

@@ -7,6 +7,7 @@ mod memory;
 mod meter;
 mod store;
 mod target;
+mod walk;
 
 use pyo3::prelude::*;
 
@@ -17,6 +18,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(memory::keep_memory, module)?)?;
     module.add_class::<meter::Meter>()?;
     module.add_class::<target::Target>()?;
+    module.add_class::<walk::TarWalk>()?;
     module.add_class::<landing::Landing>()?;
     module.add_function(wrap_pyfunction!(digest::sha256_file, module)?)?;
     module.add_function(wrap_pyfunction!(digest::sha256_files, module)?)?;

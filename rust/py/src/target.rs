@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kitfast_core::tar::Name;
-use kitfast_core::target::{self, Existing};
+use kitfast_core::target::{self, Existing, Patterns};
 use pyo3::prelude::*;
 
 use crate::errors::raise;
@@ -18,8 +18,15 @@ pub struct Target(pub Arc<target::Target>);
 #[pymethods]
 impl Target {
     #[new]
-    #[pyo3(signature = (root, existing = "refuse"))]
-    fn new(py: Python<'_>, root: PathBuf, existing: &str) -> PyResult<Self> {
+    #[pyo3(signature = (root, existing = "refuse", include = vec![], exclude = vec![]))]
+    fn new(
+        py: Python<'_>,
+        root: PathBuf,
+        existing: &str,
+        include: Vec<String>,
+        exclude: Vec<String>,
+    ) -> PyResult<Self> {
+        let patterns = Patterns { include, exclude };
         let existing = match existing {
             "refuse" => Existing::Refuse,
             "overwrite" => Existing::Overwrite,
@@ -29,7 +36,7 @@ impl Target {
                 return Err(raise(kitfast_core::Error::invalid(why)));
             }
         };
-        let opened = py.detach(|| target::Target::open(&root, existing));
+        let opened = py.detach(|| target::Target::open_for(&root, existing, patterns));
         Ok(Self(Arc::new(opened.map_err(raise)?)))
     }
 
@@ -40,6 +47,16 @@ impl Target {
             self.0.put(&name, data, mode)
         })
         .map_err(raise)
+    }
+
+    #[pyo3(signature = (name, below = false))]
+    fn wants(&self, name: OsString, below: bool) -> PyResult<bool> {
+        let name = Name::check(name.as_bytes()).map_err(raise)?;
+        let patterns = self.0.patterns();
+        Ok(match below {
+            true => patterns.may_want(&name),
+            false => patterns.want(&name),
+        })
     }
 
     fn would_write(&self, py: Python<'_>, name: OsString) -> PyResult<bool> {

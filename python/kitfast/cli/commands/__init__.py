@@ -16,6 +16,7 @@ NAMES = (
     "pull",
     "unpack",
     "resolve",
+    "cat",
     "list",
     "info",
     "inspect",

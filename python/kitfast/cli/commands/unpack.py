@@ -34,6 +34,18 @@ def unpack(
             help="What to unpack: kitfile, model, datasets, code, docs, prompts (repeatable).",
         ),
     ] = None,
+    include: Annotated[
+        list[str] | None,
+        Option(
+            "--include",
+            metavar="PATTERN",
+            help="Only files that fit, also inside of tars: *.json, weights/** (repeatable).",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        Option("--exclude", metavar="PATTERN", help="No files that fit (repeatable)."),
+    ] = None,
     link: Annotated[
         bool, Option("--link", help="Hard-link files of the store instead of copying.")
     ] = False,
@@ -64,6 +76,8 @@ def unpack(
             overwrite=overwrite,
             ignore_existing=ignore_existing,
             filters=wanted,
+            include=include or (),
+            exclude=exclude or (),
             link=link,
             remote=True if remote else None,
             home=session.home,
@@ -82,6 +96,7 @@ VERBS = (
 kitfast unpack registry.example/team/model:v1 -d model
 kitfast unpack model:v1 --filter model --filter datasets:train
 kitfast unpack model:v1 -d model --overwrite
+kitfast unpack model:v1 -d model --include "*.json" --exclude "*/checkpoints/*"
 """,
         network=True,
     ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # 128 + SIGPIPE: what a shell shows for a program whose reader has gone.
 BROKEN_PIPE = 141
@@ -22,11 +24,25 @@ def put(text: str) -> None:
     """
     if not text:
         return
-    try:
+    with _told():
         # A file name may hold bytes that are no text: show them, do not die of them.
         encoding = sys.stdout.encoding or "utf-8"
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
+
+
+def put_bytes(data: bytes) -> None:
+    """Writes bytes as they are; else as `put`."""
+    with _told():
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tells failures of standard output from all others."""
+    try:
+        yield
     except OSError as error:
         _abandon()
         if isinstance(error, BrokenPipeError):

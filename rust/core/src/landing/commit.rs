@@ -108,7 +108,10 @@ fn publish(shared: &Shared, target: &Target) -> Result<()> {
             return Ok(());
         };
         publish_one(shared, target, entry, slot)?;
-        record.note(target, &entry.name)
+        if target.patterns().want(&entry.name) {
+            record.note(target, &entry.name)?;
+        }
+        Ok(())
     })?;
     record.commit()?;
     shared.staging.clear_but_record()
@@ -123,6 +126,9 @@ pub(super) fn publish_one(
 ) -> Result<()> {
     let file = slot_file(slot);
     if shared.staging.size_of(&file)?.is_none() {
+        if shared.lock().map.committing && !target.patterns().want(&entry.name) {
+            return Ok(());
+        }
         if !shared.lock().map.committing {
             return Err(Error::internal(format!("{} was never made", entry.name)));
         }
@@ -130,9 +136,13 @@ pub(super) fn publish_one(
         target.count_published(1, size.unwrap_or_default());
         return Ok(());
     }
-    if target.fate(&entry.name)? == Fate::Keep {
-        target.count_kept();
-        return shared.staging.remove(&file);
+    match target.fate(&entry.name)? {
+        Fate::Write => {}
+        Fate::Skip => return shared.staging.remove(&file),
+        Fate::Keep => {
+            target.count_kept();
+            return shared.staging.remove(&file);
+        }
     }
     target
         .publish(&shared.staging, &file, &entry.name, Some(entry.mode))

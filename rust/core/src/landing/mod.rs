@@ -114,7 +114,7 @@ impl Landing {
         Ok(true)
     }
 
-    /// Whether the file of a whole blob is there already and is kept.
+    /// Whether the file of a whole blob is not wanted, or is there already and is kept.
     fn is_kept_out(&self, staging: &Staging) -> Result<bool> {
         let Sink::Target {
             target,
@@ -129,11 +129,11 @@ impl Landing {
             staging.destroy()?;
             staging.release();
         }
-        let kept = fate? == Fate::Keep;
-        if kept {
+        let fate = fate?;
+        if fate == Fate::Keep {
             target.count_kept();
         }
-        Ok(kept)
+        Ok(fate != Fate::Write)
     }
 
     /// Bytes of the blob.

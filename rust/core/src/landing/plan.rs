@@ -84,9 +84,14 @@ impl Plan {
         identity.push(self.shape as u8);
         match &self.sink {
             Sink::Store(_) => identity.push(0),
-            Sink::Target { name, .. } => {
+            Sink::Target { target, name, .. } => {
                 identity.push(1);
                 identity.extend(name.iter().flat_map(|name| name.as_bytes()));
+                // Of another choice of files, other ones were published.
+                if !target.patterns().is_empty() {
+                    identity.push(0);
+                    identity.extend(target.patterns().identity());
+                }
             }
         }
         identity

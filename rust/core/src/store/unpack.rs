@@ -120,13 +120,14 @@ impl Unpacking<'_> {
             .map(|entry| entry.into_iter().collect())
     }
 
-    /// The entry, unless a file that is there is kept.
+    /// The entry, unless it is not wanted, or a file that is there is kept.
     pub(super) fn admit(&self, name: Name, mode: u32, body: Body) -> Result<Option<Entry>> {
-        if self.target.fate(&name)? == Fate::Keep {
-            self.target.count_kept();
-            return Ok(None);
+        match self.target.fate(&name)? {
+            Fate::Write => return Ok(Some(Entry { name, mode, body })),
+            Fate::Keep => self.target.count_kept(),
+            Fate::Skip => {}
         }
-        Ok(Some(Entry { name, mode, body }))
+        Ok(None)
     }
 
     /// All members of a tar, each checked, by hopping from header to header.

@@ -1,9 +1,11 @@
 //! A folder that unpacked files appear in by rename, and that nothing can leave.
 
 pub mod beneath;
+pub mod patterns;
 mod publish;
 pub mod staging;
 
+pub use patterns::Patterns;
 pub use staging::Staging;
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -42,6 +44,8 @@ pub enum Fate {
     Write,
     /// No: one is there and is kept.
     Keep,
+    /// No: it is not wanted.
+    Skip,
 }
 
 /// The folder, held open: a link put in its place meanwhile changes nothing.
@@ -53,6 +57,7 @@ pub struct Target {
     root: OwnedFd,
     path: PathBuf,
     existing: Existing,
+    patterns: Patterns,
     umask: u32,
     folds_case: bool,
     modes: Mutex<Vec<(Name, u32)>>,
@@ -64,12 +69,18 @@ pub struct Target {
 impl Target {
     /// Opens the folder at `path`, made if need be.
     pub fn open(path: &Path, existing: Existing) -> Result<Self> {
+        Self::open_for(path, existing, Patterns::default())
+    }
+
+    /// Opens the folder at `path` for those files alone that the patterns want.
+    pub fn open_for(path: &Path, existing: Existing, patterns: Patterns) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|error| Error::io(path, error))?;
         let root = beneath::open_root(path).map_err(|error| Error::io(path, error.into()))?;
         let mut target = Self {
             root,
             path: path.to_path_buf(),
             existing,
+            patterns,
             umask: 0o022,
             folds_case: false,
             modes: Mutex::default(),
@@ -97,6 +108,11 @@ impl Target {
     /// What happens to files that are there.
     pub fn existing(&self) -> Existing {
         self.existing
+    }
+
+    /// Which files are wanted.
+    pub fn patterns(&self) -> &Patterns {
+        &self.patterns
     }
 
     /// Whether the file system takes `A` and `a` for one name.
@@ -152,12 +168,13 @@ impl Target {
         }
     }
 
-    /// Makes the directory `name` and those around it; an existing one keeps its mode.
+    /// Makes the directory `name` and those around it; an existing one keeps its mode, and
+    /// one that is not wanted is made when a file in it is.
     ///
     /// Its mode (permission bits only, umask applied) takes full effect at
     /// [`Target::finish`]: until then its owner may write.
     pub fn directory(&self, name: &Name, mode: u32) -> Result<()> {
-        if name.is_root() {
+        if name.is_root() || !self.patterns.want(name) {
             return Ok(());
         }
         let (folder, last) = name.split();

@@ -24,6 +24,9 @@ impl Target {
     /// [`Error::Exists`] where one is there and must not be replaced,
     /// [`Error::UnsafeMember`] where a link stands on the way.
     pub fn fate(&self, name: &Name) -> Result<Fate> {
+        if !self.patterns.want(name) {
+            return Ok(Fate::Skip);
+        }
         let (folder, last) = name.split();
         let parent = match beneath::open(self.root.as_fd(), folder) {
             Err(Errno::NOENT) => return Ok(Fate::Write),
@@ -155,12 +158,16 @@ impl Target {
         if name.is_root() {
             return Err(unsafe_member(b"", "it has no name"));
         }
-        if self.holds(name, data)? {
+        if self.patterns.want(name) && self.holds(name, data)? {
             return Ok(true);
         }
-        if self.fate(name)? == Fate::Keep {
-            self.count_kept();
-            return Ok(false);
+        match self.fate(name)? {
+            Fate::Write => {}
+            Fate::Skip => return Ok(false),
+            Fate::Keep => {
+                self.count_kept();
+                return Ok(false);
+            }
         }
         let staging = self.fresh_staging()?;
         let written = staging.create("file", 0).and_then(|mut file| {

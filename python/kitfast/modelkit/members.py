@@ -1,0 +1,81 @@
+"""Finds one file of a kit: its layer, and where in the layer its bytes are."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kitfast import _core
+from kitfast.errors import InvalidArgument, NotFound
+from kitfast.kitfile.match import Unpackable
+from kitfast.kitfile.validate import clean
+from kitfast.modelkit.kit import Kit
+
+# Read around a header: the small files of a tar, and their headers, come along.
+WINDOW = 64 << 10
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A file's bytes: `size` of them from `offset` of a layer on."""
+
+    item: Unpackable
+    offset: int
+    size: int
+
+
+def candidates(kit: Kit, path: str) -> list[Unpackable]:
+    """The layers that may hold a file, as far as the manifest and the Kitfile tell.
+
+    Raises:
+        NotFound: none does.
+    """
+    found = [item for item in kit.unpackables() if _may_hold(item, path)]
+    if not found:
+        raise _missing(kit, path)
+    return found
+
+
+def find(kit: Kit, item: Unpackable, path: str, read: Callable[[int, int], bytes]) -> Extent | None:
+    """Looks for a file in a layer, whose bytes `read(offset, length)` gives; None if not there.
+
+    Raises:
+        InvalidArgument: the layer is compressed: nothing in it has a place of its own.
+        Corrupt, UnsafeMember: the layer is no good tar.
+    """
+    if item.compression != "none":
+        raise InvalidArgument(
+            f"{path}: is in a layer that is compressed with {item.compression}",
+            hint=f"unpack it: kitfast unpack {kit.reference} --include {path}",
+        )
+    size = item.descriptor.size
+    if item.shape == "raw":
+        return Extent(item, 0, size)
+    walk = _core.TarWalk(size)
+    at, window = 0, b""
+    while True:
+        kind, name, offset, length = walk.step(at, window)
+        if kind == "need":
+            at, window = offset, read(offset, min(max(length, WINDOW), size - offset))
+        elif kind == "end":
+            return None
+        elif kind == "member" and posixpath.join(item.under, name) == path:
+            return Extent(item, offset, length)
+
+
+def _missing(kit: Kit, path: str) -> NotFound:
+    return NotFound(
+        f"{kit.reference}: has no file {path}",
+        what=path,
+        hint="`kitfast info` shows the paths of its entries; folders cannot be read",
+    )
+
+
+def _may_hold(item: Unpackable, path: str) -> bool:
+    if item.shape == "raw":
+        return item.name == path
+    if item.entry is None:
+        return True
+    base = clean(posixpath.join(item.under, item.entry.path))
+    return base in (".", "") or path == base or path.startswith(f"{base}/")

@@ -1,0 +1,233 @@
+"""`open`: one file of a kit as a seekable file, from the store or the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kitfast import _core, settings
+from kitfast.errors import NotFound, ProtocolError
+from kitfast.kitfile.match import Unpackable
+from kitfast.kitfile.validate import clean
+from kitfast.modelkit.fetch import Arrivals, Source, land
+from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
+from kitfast.modelkit.members import Extent, candidates, find
+from kitfast.modelkit.remote import connected, limits_for
+from kitfast.modelkit.resolve import parse_address
+from kitfast.progress import Callback
+from kitfast.settings import Network
+from kitfast.store import locks
+from kitfast.store.home import Home, opened
+
+if TYPE_CHECKING:
+    from kitfast.registry.client import Registry
+
+T = TypeVar("T")
+
+Read = Callable[[int, int], bytes]
+
+#: Bytes of one ranged request when a file is read from its start to its end.
+BUFFER = 4 << 20
+
+
+class KitFile(io.RawIOBase):
+    """One file of a kit, to be read at any place; thread-safe like any raw file is not.
+
+    Attributes:
+        name: its path in the kit.
+        size: its bytes.
+        verified: every byte was held against the layer's digest before it is given out.
+    """
+
+    def __init__(
+        self, name: str, extent: Extent, read: Read, verified: bool, close: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self.name, self.size, self.verified = name, extent.size, verified
+        self._start, self._read, self._close = extent.offset, read, close
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Always: it is what the file is for."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always, also from a registry: reads are ranges."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Moves to a place, which may be behind the end."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"{self.name}: no place before the start")
+        self._at = base + offset
+        return self._at
+
+    def tell(self) -> int:
+        """The place the next read starts at."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the buffer as far as there are bytes."""
+        if self.closed:
+            raise ValueError(f"{self.name}: the file is closed")
+        length = max(0, min(len(buffer), self.size - self._at))
+        if length:
+            buffer[:length] = self._read(self._start + self._at, length)
+        self._at += length
+        return length
+
+    def close(self) -> None:
+        """Lets go of the store and the registry."""
+        if not self.closed:
+            super().close()
+            self._close()
+
+
+async def open(
+    reference: str,
+    path: str,
+    *,
+    unverified: bool = False,
+    home: Path | None = None,
+    network: Network | None = None,
+    progress: Callback | None = None,
+) -> KitFile:
+    """Opens one file of a kit for reading, without unpacking anything.
+
+    A layer of the store is read in place. A layer that only the registry has is fetched
+    whole into the store and verified, unless `unverified`: then only the ranges that are
+    read are fetched, and nothing can be held against a digest.
+
+    Args:
+        reference: the kit, with or without `oci://` in front.
+        path: the file's path in the kit, with `/`.
+        unverified: accept bytes of the registry without having seen the whole layer.
+
+    Raises:
+        NotFound, NotInRegistry: no such kit, or no such file in it.
+        InvalidArgument: the file is in a compressed layer.
+        DigestMismatch: the layer that was fetched is not what the manifest says.
+    """
+    folder, network = home or settings.home(), network or settings.network()
+    worker = _Worker()
+    job = _Opening(worker, folder, network, progress, unverified)
+    try:
+        return await asyncio.to_thread(job.run, reference, clean(path))
+    except BaseException:
+        await asyncio.to_thread(worker.close)
+        raise
+
+
+class _Worker:
+    """A loop on a thread, as the file outlives the call that opened it and its loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="kitfast-open", daemon=True
+        )
+        self._thread.start()
+        self.stack = AsyncExitStack()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        if self._loop.is_closed():
+            return
+        try:
+            self.run(self.stack.aclose())
+        finally:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+
+@dataclass
+class _Opening:
+    """One call of `open`; `run` is called on a thread of its own."""
+
+    worker: _Worker
+    folder: Path
+    network: Network
+    progress: Callback | None
+    unverified: bool
+
+    def run(self, reference: str, path: str) -> KitFile:
+        store, kit, registry = self.worker.run(self._enter(reference))
+        for item in candidates(kit, path):
+            digest = item.descriptor.digest
+            local = store.blobs.size(digest) == item.descriptor.size
+            if not local and registry is not None and not self.unverified:
+                self.worker.run(self._fetch(store, kit, item, registry))
+                local = True
+            if local or registry is None:
+                read: Read = store.blobs.blob(digest).read
+            else:
+                read = self._ranges(registry, kit, item)
+            extent = find(kit, item, path, read)
+            if extent is not None:
+                return KitFile(path, extent, read, local, self.worker.close)
+        raise NotFound(f"{kit.reference}: has no file {path}", what=path)
+
+    async def _enter(self, reference: str) -> tuple[Home, Kit, Registry | None]:
+        stack = self.worker.stack
+        parsed = parse_address(reference)
+        # Held as long as the file is open: nothing it reads is pruned.
+        store = await stack.enter_async_context(opened(self.folder))
+        kit = find_local(store, parsed)
+        if kit is not None or parsed.is_local:
+            return store, kit or need_local(store, parsed), None
+        connection = connected(parsed, self.folder, self.network)
+        registry = await stack.enter_async_context(connection)
+        return store, await fetch(registry, parsed), registry
+
+    async def _fetch(self, store: Home, kit: Kit, item: Unpackable, registry: Registry) -> None:
+        layer = item.descriptor
+        shape = "tar" if item.core_shape == "tar" else "whole"
+        source = Source(
+            registry,
+            kit.reference.repository,
+            limits_for(self.network),
+            self.network,
+            self.progress,
+            Arrivals(),
+        )
+        async with locks.exclusive(store.blob_lock(layer.digest)):
+            if store.blobs.size(layer.digest) != layer.size:
+                await land(
+                    source,
+                    layer,
+                    lambda: _core.Landing.into_store(store.blobs, layer.digest, layer.size, shape),
+                )
+
+    def _ranges(self, registry: Registry, kit: Kit, item: Unpackable) -> Read:
+        layer = item.descriptor
+
+        async def fetch_range(offset: int, length: int) -> bytes:
+            got = bytearray()
+            opened = registry.get_blob(
+                kit.reference.repository,
+                layer.digest,
+                start=offset,
+                end=offset + length,
+                size=layer.size,
+            )
+            async with opened as stream:
+                if stream.whole and (offset, length) != (0, layer.size):
+                    raise ProtocolError(
+                        f"{registry.host}: does not serve parts of blobs",
+                        hint="leave out --unverified: the whole layer is then fetched once",
+                    )
+                async for chunk in stream.chunks():
+                    got += chunk
+            return bytes(got)
+
+        return lambda offset, length: self.worker.run(fetch_range(offset, length))
