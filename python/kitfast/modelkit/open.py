@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kitfast import _core, settings
-from kitfast.errors import NotFound, ProtocolError
+from kitfast.errors import ConnectionFailed, NotFound, ProtocolError, RegistryError
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.validate import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
@@ -34,6 +34,9 @@ Read = Callable[[int, int], bytes]
 
 #: Bytes of one ranged request when a file is read from its start to its end.
 BUFFER = 4 << 20
+
+#: Seconds to wait before a range is asked for again; after the last one it has failed.
+PAUSES = (0.2, 1.0, 4.0)
 
 
 class KitFile(io.RawIOBase):
@@ -230,4 +233,14 @@ class _Opening:
                     got += chunk
             return bytes(got)
 
-        return lambda offset, length: self.worker.run(fetch_range(offset, length))
+        async def patiently(offset: int, length: int) -> bytes:
+            for seconds in PAUSES:
+                try:
+                    return await fetch_range(offset, length)
+                except (RegistryError, ConnectionFailed) as error:
+                    if not error.transient:
+                        raise
+                    await asyncio.sleep(max(seconds, getattr(error, "retry_after", None) or 0.0))
+            return await fetch_range(offset, length)
+
+        return lambda offset, length: self.worker.run(patiently(offset, length))

@@ -89,7 +89,8 @@ def test_progress_none_gives_the_verb_no_callback(api: Fake, run: Run) -> None:
 
 def test_unpack(api: Fake, run: Run) -> None:
     call = api("unpack", UNPACKED)
-    ended = run("unpack", "a", "-d", "out", "-o", "-f", "model", "--filter=docs:x", "--link", "-r")
+    ended = run("unpack", "a", "-d", "out", "-o", "-f", "model", "--filter=docs:x", "--link", "-r",
+                "--include", "*.json", "--include=w/**", "--exclude", "*.bin")  # fmt: skip
     assert ended.out == f"Unpacked {D} to out (1 file, 4.0 KiB; 2 files kept; 1.0 KiB fetched)\n"
     assert call.args == ("a", "out")
     for name, value in {
@@ -98,6 +99,8 @@ def test_unpack(api: Fake, run: Run) -> None:
         "filters": ["model", "docs:x"],
         "link": True,
         "remote": True,
+        "include": ["*.json", "w/**"],
+        "exclude": ["*.bin"],
     }.items():
         assert call.kwargs[name] == value
     assert run("unpack", "a", "-i").status == 0

@@ -13,6 +13,7 @@ from tests.support.registries import Running, plain_registry
 
 import kitfast
 from kitfast import aio, errors
+from kitfast.registry import Registry
 from kitfast.settings import Network
 
 __all__ = ["plain_registry"]
@@ -89,3 +90,28 @@ def test_cat_writes_bytes_and_nothing_else(tmp_path: Path, folder: Path, kit: st
         (folder / "README.md").read_text("utf-8")
     )
     refused(program.run("cat", kit, "no", "--plain-http", status=None), "has no file no")
+
+
+def test_a_range_that_breaks_is_asked_for_again(
+    tmp_path: Path, folder: Path, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitfast.modelkit.open.PAUSES", (0.0, 0.0))
+    healthy = Registry.get_blob
+    left = 0
+
+    def broken(self: Registry, *words: str, start: int, end: int, size: int) -> object:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise errors.ConnectionFailed("broken")
+        return healthy(self, *words, start=start, end=end, size=size)
+
+    monkeypatch.setattr(Registry, "get_blob", broken)
+    home = tmp_path / "home"
+    with kitfast.open(kit, "README.md", unverified=True, home=home, network=PLAIN) as file:
+        left = 2
+        assert file.read() == (folder / "README.md").read_bytes()
+        file.seek(0)
+        left = 3
+        with pytest.raises(errors.ConnectionFailed):
+            file.read(1)
