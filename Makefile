@@ -64,7 +64,7 @@ wheel: $(STAMPS)/wheel ## build the abi3 wheel into dist/
 interop: setup $(GO_TOOLS)/stamp ## exchange kits with oras and crane, run OCI's suite (needs Go)
 	PATH="$(CURDIR)/$(GO_TOOLS)/bin:$$PATH" $(BIN)/python -m pytest -m interop $(ARGS)
 
-test-slow: setup ## run the tests too slow for the quick suite: huge files, peak memory
+test-slow: setup $(STAMPS)/demo ## run the tests too slow for the quick suite: huge files, peak memory
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
 bench: setup ## measure kitfast beside the peers found on PATH (ARGS="--rounds 3")

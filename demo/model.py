@@ -53,12 +53,19 @@ def write_shard(path: Path, seed: int, size_mib: int) -> None:
 
 
 def borrow(source: Path, folder: Path) -> None:
-    """Lays out somebody's folder anew by hard links, so that no Kitfile is written into it.
+    """Lays out somebody's folder anew by hard links, so that nothing is written into it.
 
     Links are followed, as folders of a model cache are often nothing else; where
-    a hard link is impossible (another file system) the file is copied.
+    a hard link is impossible (another file system) the file is copied. A Kitfile and
+    an ignore file stay behind: the demo moves every file, and compares every file.
     """
-    shutil.copytree(source, folder, copy_function=_link_or_copy, dirs_exist_ok=True)
+    shutil.copytree(
+        source,
+        folder,
+        ignore=shutil.ignore_patterns("Kitfile", "kitfile", ".kitfile", ".kitignore"),
+        copy_function=_link_or_copy,
+        dirs_exist_ok=True,
+    )
 
 
 def _link_or_copy(source: str, target: str) -> str:

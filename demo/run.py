@@ -141,8 +141,7 @@ def demo(work: Path, mine: Path | None, size_mib: int) -> None:
     source.mkdir()
     table.inside("make the model folder", lambda: prepare(source, mine, size_mib))
     size = model.folder_size(source)
-    if not (source / "Kitfile").exists():
-        table.command("kitfast init", 0, "init", source, "--name", "demo", "--desc", "A demo.")
+    table.command("kitfast init", 0, "init", source, "--name", "demo", "--desc", "A demo.")
     with registry(work / "registry", work / "serve.log") as host:
         kit = f"{host}/demo/model:v1"
         at_packer, at_puller = ("--config", packer), ("--config", puller)

@@ -75,6 +75,30 @@ def test_whole_way(
     assert pulled["digest"] in listed
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_demo_model(
+    kitfast: Kitfast, other: Kitfast, kind: str, registry: Running, tmp_path: Path
+) -> None:
+    demo = pytest.importorskip("demo.model", reason="needs the packages of the demo")
+    source = tmp_path / "source"
+    source.mkdir()
+    demo.make(source, 300)
+    kitfast.run("init", source, "--name", "demo")
+    reference = f"{registry.host}/e2e/demo:v1"
+    network = flags(registry)
+    if kind in LOGIN:
+        assert log_in(kitfast, registry).status == log_in(other, registry).status == 0
+    kitfast.run("pack", source, "--tag", reference)
+    kitfast.run("push", reference, *network)
+    other.run("unpack", reference, *network, "--dir", tmp_path / "direct")
+    other.run("pull", reference, *network)
+    other.run("unpack", reference, "--dir", tmp_path / "target")
+    packed = folders.tree(source)
+    assert folders.tree(tmp_path / "direct") == packed
+    assert folders.tree(tmp_path / "target") == packed
+
+
 @pytest.mark.parametrize("kind", LOGIN)
 def test_login(kitfast: Kitfast, registry: Running, tmp_path: Path) -> None:
     source = folders.shards(tmp_path / "source", 1, 1000)
