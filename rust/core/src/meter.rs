@@ -1,6 +1,7 @@
 //! Bytes done, bytes total, cancelled: the only wire to a running call.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::{Error, Result};
 
@@ -12,6 +13,8 @@ pub struct Meter {
     done: AtomicU64,
     total: AtomicU64,
     cancelled: AtomicBool,
+    waiting: AtomicU64,
+    writing: AtomicU64,
 }
 
 impl Meter {
@@ -43,6 +46,26 @@ impl Meter {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// How long the call has waited for bytes to come.
+    pub fn waiting(&self) -> Duration {
+        Duration::from_nanos(self.waiting.load(Ordering::Relaxed))
+    }
+
+    /// How long the call has spent on putting bytes where they belong.
+    pub fn writing(&self) -> Duration {
+        Duration::from_nanos(self.writing.load(Ordering::Relaxed))
+    }
+
+    /// Counts time spent waiting for bytes.
+    pub fn waited(&self, time: Duration) {
+        self.waiting.fetch_add(nanos(time), Ordering::Relaxed);
+    }
+
+    /// Counts time spent writing bytes.
+    pub fn wrote(&self, time: Duration) {
+        self.writing.fetch_add(nanos(time), Ordering::Relaxed);
+    }
+
     /// Asks the running call to stop at its next check.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
@@ -68,6 +91,10 @@ impl Meter {
     }
 }
 
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,5 +108,15 @@ mod tests {
         meter.cancel();
         assert!(matches!(meter.advance(1), Err(Error::Cancelled)));
         assert_eq!(meter.done(), 5);
+    }
+
+    #[test]
+    fn adds_up_times() {
+        let meter = Meter::default();
+        meter.waited(Duration::from_millis(3));
+        meter.waited(Duration::from_millis(4));
+        meter.wrote(Duration::from_millis(5));
+        assert_eq!(meter.waiting(), Duration::from_millis(7));
+        assert_eq!(meter.writing(), Duration::from_millis(5));
     }
 }

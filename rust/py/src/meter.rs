@@ -32,6 +32,16 @@ impl Meter {
         self.0.is_cancelled()
     }
 
+    #[getter]
+    fn waiting(&self) -> f64 {
+        self.0.waiting().as_secs_f64()
+    }
+
+    #[getter]
+    fn writing(&self) -> f64 {
+        self.0.writing().as_secs_f64()
+    }
+
     fn add(&self, bytes: u64) {
         self.0.add(bytes);
     }

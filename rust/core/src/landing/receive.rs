@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -21,7 +21,8 @@ impl Landing {
     /// Reads `length` bytes from a stream socket and puts them at `offset` of the blob.
     ///
     /// Returns how many came before the other side ended the stream; the meter counts
-    /// them as they come. The socket may be in either blocking mode.
+    /// them as they come, and tells how long the socket was empty and how long the writes
+    /// took. The socket may be in either blocking mode.
     ///
     /// # Errors
     /// [`Error::Io`] when the connection breaks, [`Error::Cancelled`] soon after the meter
@@ -44,13 +45,17 @@ impl Landing {
                 Ok((_, 0)) => break,
                 Ok((_, count)) => count,
                 Err(Errno::AGAIN) => {
+                    let begun = Instant::now();
                     wait(socket)?;
+                    meter.waited(begun.elapsed());
                     continue;
                 }
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(broken(error)),
             };
+            let begun = Instant::now();
             self.write(offset + done, &buffer[..count])?;
+            meter.wrote(begun.elapsed());
             done += count as u64;
             meter.add(count as u64);
         }
