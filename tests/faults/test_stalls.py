@@ -6,12 +6,15 @@ import asyncio
 import time
 
 import pytest
-from tests.support.faults import Fault, FaultyRegistry, always, nth
-from tests.support.memory import MemoryLanding
+from tests.support.faults import Fault, FaultyRegistry, Script, always, nth
+from tests.support.memory import MemoryLanding, random_blob
 from tests.support.pulls import BLOB, PART, pull, small_parts
 
 from kitfast.errors import ConnectionFailed
-from kitfast.transfer.limits import Patience
+from kitfast.registry import Credentials, Registry
+from kitfast.settings import Network
+from kitfast.transfer.download import download
+from kitfast.transfer.limits import Limits, Patience, forget_hosts
 
 
 async def test_a_stall_before_the_first_byte_of_a_later_part() -> None:
@@ -77,3 +80,42 @@ async def test_cancelling_amid_stalls_ends_within_a_second() -> None:
         await asyncio.sleep(0)
         assert asyncio.all_tasks() == before
     assert limits.connections.inside == 0
+
+
+SMALL = random_blob(PART // 2, seed=9)
+
+
+async def small_after_another(script: Script, patience: Patience) -> tuple[float, FaultyRegistry]:
+    """Fetches a blob, and then a small one, by the same budget; returns the second's seconds."""
+    forget_hosts()
+    limits = Limits(part_size=PART, patience=patience, connections=2, most_connections=2)
+    with FaultyRegistry(BLOB, SMALL, script=script) as source:
+        network = Network(plain_http=True)
+        async with Registry(source.host, network, Credentials(environ={})) as registry:
+            await download(registry, "r", BLOB, MemoryLanding(BLOB.size), limits=limits)
+            begun, landing = time.monotonic(), MemoryLanding(SMALL.size)
+            await download(registry, "r", SMALL, landing, limits=limits)
+            took = time.monotonic() - begun
+    assert landing.holds(SMALL)
+    return took, source
+
+
+async def test_a_small_blob_that_is_not_answered_stalls_as_any_part_does() -> None:
+    patience = Patience(first_byte=60, stall=0.5, hedge=60, backoff=0.01)
+    took, source = await small_after_another(nth("blob", {8: Fault(wait=30)}), patience)
+    assert took < 5 and len(source.of("blob")) == 10
+
+
+async def test_a_small_blob_that_is_not_answered_is_asked_for_twice() -> None:
+    patience = Patience(first_byte=60, stall=60, hedge=0.2, backoff=0.01)
+    took, source = await small_after_another(nth("blob", {8: Fault(wait=30)}), patience)
+    # The second request waits a second for what the first one may find out.
+    assert took < 5 and len(source.of("blob")) == 10
+
+
+async def test_the_first_blob_of_a_host_is_given_a_caches_time() -> None:
+    patience = Patience(first_byte=60, stall=0.3, hedge=0.1, backoff=0.01)
+    limits = Limits(part_size=BLOB.size, patience=patience)
+    with FaultyRegistry(BLOB, script=nth("blob", {0: Fault(wait=1.5)})) as source:
+        done = await pull(source, limits=limits)
+    assert done.is_right() and len(source.of("blob")) == 1

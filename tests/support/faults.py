@@ -9,6 +9,7 @@ import hashlib
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,6 +69,8 @@ class FaultyRegistry:
         host: where it listens.
         seen: every request, in order.
         blobs: what it holds, by digest; uploads are added.
+        manifests: what was put, by tag and digest: its media type and bytes.
+        sent: bytes of blobs that were sent, by digest.
         storage: whether blob reads are redirected to signed addresses on another port.
         token_seconds: how long a token lives; None asks for none.
     """
@@ -82,6 +85,8 @@ class FaultyRegistry:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.blobs = {blob.digest: blob.data for blob in blobs}
+        self.manifests: dict[str, tuple[str, bytes]] = {}
+        self.sent: Counter[str] = Counter()
         self.script = script or (lambda seen: None)
         self.storage = storage
         self.redirect = redirect
@@ -143,6 +148,9 @@ class FaultyRegistry:
         add, name = app.router.add_route, "/v2/{name:.+}"
         add("GET", "/v2/", self._guarded("ping", self._ping))
         add("GET", "/token", self._token)
+        manifest = f"{name}/manifests/{{reference}}"
+        add("GET", manifest, self._guarded("manifest", self._manifest))
+        add("PUT", manifest, self._guarded("put manifest", self._put_manifest))
         add("GET", "/storage/{digest}", self._stored)
         add("GET", f"{name}/blobs/{{digest}}", self._guarded("blob", self._blob), name="blob")
         add("HEAD", f"{name}/blobs/{{digest}}", self._guarded("head", self._head))
@@ -212,6 +220,21 @@ class FaultyRegistry:
         self._note(request, kind)
         return web.json_response({})
 
+    async def _manifest(self, request: web.Request, kind: str) -> web.Response:
+        fault = self.script(self._note(request, kind)) or Fault()
+        held = self.manifests.get(request.match_info["reference"])
+        if held is None or fault.status is not None:
+            return _error(fault.status or 404, "MANIFEST_UNKNOWN")
+        return web.Response(body=held[1], headers={"Content-Type": held[0]})
+
+    async def _put_manifest(self, request: web.Request, kind: str) -> web.Response:
+        self._note(request, kind)
+        data = await request.read()
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        for name in (request.match_info["reference"], digest):
+            self.manifests[name] = (request.content_type, data)
+        return web.Response(status=201, headers={"Docker-Content-Digest": digest})
+
     async def _head(self, request: web.Request, kind: str) -> web.Response:
         self._note(request, kind)
         data = self.blobs.get(request.match_info["digest"])
@@ -241,7 +264,9 @@ class FaultyRegistry:
         return await self._answer(request, "blob", request.match_info["digest"])
 
     async def _answer(self, request: web.Request, kind: str, digest: str) -> web.StreamResponse:
-        data = self.blobs[digest]
+        data = self.blobs.get(digest)
+        if data is None:
+            return _error(404, "BLOB_UNKNOWN")
         seen = self._note(request, kind, len(data))
         fault = self.script(seen) or Fault()
         if fault.wait:
@@ -266,17 +291,23 @@ class FaultyRegistry:
             del response.headers["Content-Length"], response.headers["Transfer-Encoding"]
             response.enable_chunked_encoding()
         await response.prepare(request)
-        await self._send(request, response, bytes(body), fault)
+        await self._send(request, response, bytes(body), fault, digest)
         return response
 
     async def _send(
-        self, request: web.Request, response: web.StreamResponse, body: bytes, fault: Fault
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        body: bytes,
+        fault: Fault,
+        digest: str,
     ) -> None:
         stops = [at for at in (fault.stall_at, fault.cut_at) if at is not None]
         until = min(stops, default=len(body))
         with contextlib.suppress(ConnectionError):
             for at in range(0, until, SLICE):
                 await response.write(body[at : min(at + SLICE, until)])
+                self.sent[digest] += min(at + SLICE, until) - at
             if fault.cut_at is not None:
                 await self._hang_up(request)
                 return
@@ -284,6 +315,7 @@ class FaultyRegistry:
                 await self._sleep(fault.stall)
             for at in range(until, len(body), SLICE):
                 await response.write(body[at : at + SLICE])
+                self.sent[digest] += len(body[at : at + SLICE])
             await response.write_eof()
 
     async def _hang_up(self, request: web.Request) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -21,6 +21,8 @@ from .unreachable import connection_error
 
 # A connection that brings nothing for this long is given up.
 STALL_SECONDS = 30.0
+# Whoever asks a second time because the first answer is late must not wait for it.
+FINDING_SECONDS = 1.0
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
@@ -207,16 +209,14 @@ class Blobs:
     async def _reach(
         self, place: _Place, own: URL, headers: dict[str, str], ask: Ask, scope: Scope
     ) -> aiohttp.ClientResponse:
-        if place.address is None:
-            async with place.finding:
-                if place.address is None:
-                    response = await self._session.open(
-                        "GET", own, ask=ask, scope=scope, headers=headers
-                    )
-                    if response.status in (200, 206):
-                        place.address = response.url
-                    return response
-        return await self._session.open("GET", place.address, ask=ask, scope=scope, headers=headers)
+        address = await place.found()
+        if address is not None:
+            return await self._session.open("GET", address, ask=ask, scope=scope, headers=headers)
+        with place.finding():
+            response = await self._session.open("GET", own, ask=ask, scope=scope, headers=headers)
+            if response.status in (200, 206):
+                place.address = response.url
+            return response
 
 
 @dataclass
@@ -224,7 +224,28 @@ class _Place:
     """Where one blob is read: unknown, the registry's own address, or the storage's."""
 
     address: URL | None = None
-    finding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _asking: asyncio.Future[None] | None = None
+
+    async def found(self) -> URL | None:
+        """The address; waits for whoever asks for it now, but not for an answer that hangs."""
+        until = asyncio.get_running_loop().time() + FINDING_SECONDS
+        while self.address is None and self._asking is not None:
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            await asyncio.wait({self._asking}, timeout=left)
+        return self.address
+
+    @contextmanager
+    def finding(self) -> Iterator[None]:
+        """Lets others wait for the address while the block asks for it."""
+        asking = self._asking = asyncio.get_running_loop().create_future()
+        try:
+            yield
+        finally:
+            asking.set_result(None)
+            if self._asking is asking:
+                self._asking = None
 
     def forget(self, address: URL | None = None) -> None:
         """Makes the next read ask the registry; a given address only if it is still the one."""

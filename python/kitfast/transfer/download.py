@@ -15,10 +15,12 @@ from statistics import median
 from time import monotonic
 from typing import Any
 
+from kitfast.errors import RegistryError
+from kitfast.transfer.account import Account
 from kitfast.transfer.ends import Arrival, BlobSource, Named
 from kitfast.transfer.fetch import Fetch, Placer
 from kitfast.transfer.limits import Limits
-from kitfast.transfer.plan import Part, Plan
+from kitfast.transfer.plan import LARGEST_PART, Part, Plan
 from kitfast.transfer.trouble import Trouble
 
 # How often the byte budget is looked at while it is used up: the hash frees
@@ -36,6 +38,7 @@ async def download(
     *,
     limits: Limits,
     on_bytes: Callable[[int], None] | None = None,
+    account: Account | None = None,
 ) -> None:
     """Fetches what `landing` misses; returns when all bytes are down, not yet verified.
 
@@ -49,6 +52,7 @@ async def download(
         landing: where the bytes go.
         limits: the budget it shares with other transfers.
         on_bytes: called with the number of new bytes each time some have landed.
+        account: where the time it takes is entered.
 
     Raises:
         NotInRegistry, AuthenticationFailed: the registry does not give the blob.
@@ -57,7 +61,8 @@ async def download(
         NoSpace, FileError: from the landing.
     """
     async with limits.downloads:
-        await _Download(registry, repository, blob, landing, limits, on_bytes).run()
+        entered = account or Account()
+        await _Download(registry, repository, blob, landing, limits, on_bytes, entered).run()
 
 
 class _Download:
@@ -71,9 +76,11 @@ class _Download:
         landing: Arrival,
         limits: Limits,
         on_bytes: Callable[[int], None] | None,
+        account: Account,
     ) -> None:
         self._registry, self._repository, self._blob = registry, repository, blob
         self._landing, self._limits, self._on_bytes = landing, limits, on_bytes
+        self._account = account
         self._placer = Placer(landing)
         self._plan = Plan(landing.missing(), fixed=limits.part_size)
         self._flying: set[Fetch] = set()
@@ -143,7 +150,9 @@ class _Download:
         self._troubled += 1
         try:
             progress = fetch.position - fetch.part.start
-            await trouble.after(failure, progress=progress, was_let_in=self._got > 0)
+            refused = isinstance(failure, RegistryError)
+            with self._account.during("registry" if refused else "network"):
+                await trouble.after(failure, progress=progress, was_let_in=self._got > 0)
         finally:
             self._troubled -= 1
 
@@ -177,6 +186,7 @@ class _Download:
                 self._placer,
                 on_answer=self._answered,
                 on_bytes=self._received,
+                rate=self._limits.rate,
             )
         )
         self._flying.add(fetch)
@@ -185,6 +195,7 @@ class _Download:
         finally:
             self._flying.discard(fetch)
             await _end({fetch.task})
+            fetch.enter(self._account)
         if not fetch.task.cancelled():
             fetch.failure = fetch.task.exception()
         if fetch.complete:
@@ -192,7 +203,9 @@ class _Download:
         return fetch
 
     def _answered(self, fetch: Fetch) -> None:
-        """Learns from the headers of an answer whether ranges work here."""
+        """Learns from an answer how long they take and whether ranges work here."""
+        if not fetch.hedge:
+            self._limits.answered(self._registry.host, monotonic() - fetch.begun)
         if fetch.whole and not self._one_stream:
             self._one_stream = True
             self._limits.lacks_ranges(self._registry.host)
@@ -222,7 +235,9 @@ class _Download:
                 return
             if self._limits.bytes_free > 0 and not crowded:
                 return
-            await asyncio.sleep(BUDGET_SECONDS)
+            full = self._limits.bytes_free <= 0
+            with self._account.during("hash" if full else "registry", alone=full):
+                await asyncio.sleep(BUDGET_SECONDS)
 
     async def _watch(self) -> None:
         """Ends requests that stall and hedges the slow ones at the end."""
@@ -231,15 +246,31 @@ class _Download:
             await asyncio.sleep(min(patience.stall / 8, patience.hedge / 4))
             now = monotonic()
             for fetch in list(self._flying):
-                limit = patience.stall if self._durations or fetch.answered else patience.first_byte
+                known = self._durations or fetch.answered or self._is_small_change(fetch)
+                limit = patience.stall if known else patience.first_byte
                 if now - fetch.touched > limit:
                     fetch.stall(limit)
                 elif self._is_slow(fetch, now):
                     fetch.hedged = True
                     self._start(self._hedge(fetch))
 
+    def _is_small_change(self, fetch: Fetch) -> bool:
+        """Whether it asks for a whole blob of one part, from a host known to answer.
+
+        Such a blob has no parts before it to learn from; other blobs stand in for them. A
+        larger one may be what a cache has to fetch first, and is given its time.
+        """
+        fits = self._blob.size <= (self._limits.part_size or LARGEST_PART)
+        return fits and self._limits.usual_answer(self._registry.host) is not None
+
     def _is_slow(self, fetch: Fetch, now: float) -> bool:
         patience = self._limits.patience
+        if self._limits.rate is not None:
+            # Asking twice would spend what there is too little of.
+            return False
+        if self._is_small_change(fetch) and not (fetch.answered or fetch.hedged):
+            usual = self._limits.usual_answer(self._registry.host) or 0.0
+            return now - fetch.begun > max(patience.hedge, patience.hedge_factor * usual)
         if self._plan or fetch.hedged or not self._ranges_work or not self._durations:
             return False
         usual = patience.hedge_factor * median(self._durations)

@@ -10,8 +10,10 @@ from time import monotonic, perf_counter
 from kitfast import offload
 from kitfast._core import Meter
 from kitfast.errors import ConnectionFailed, FileError, ProtocolError
+from kitfast.transfer.account import Account
 from kitfast.transfer.ends import Arrival, BlobSource, Named, Stream
 from kitfast.transfer.plan import Part
+from kitfast.transfer.rate import Bucket
 
 # A buffer of 256 KiB takes 50 µs into the page cache, and handing it to a thread
 # and back costs as much again. Only when the disk is behind and a write takes
@@ -64,6 +66,8 @@ class Placer:
             raise ConnectionFailed(str(error), transient=True) from error
         finally:
             tick()
+            fetch.empty += meter.waiting
+            fetch.writing += meter.writing
 
     async def _hand_over(self, offset: int, data: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -98,6 +102,8 @@ class Fetch:
         self.superseded = False
         self.failure: BaseException | None = None
         self.begun = self.touched = monotonic()
+        self.answered_at: float | None = None
+        self.empty = self.writing = self.held = 0.0
         self.task: asyncio.Task[None] | None = None
         self._may_be_whole = may_be_whole
 
@@ -121,8 +127,9 @@ class Fetch:
         *,
         on_answer: Callable[[Fetch], None],
         on_bytes: Callable[[int], None],
+        rate: Bucket | None = None,
     ) -> None:
-        """Asks for the part and places its bytes.
+        """Asks for the part and places its bytes, no faster than `rate` lets them through.
 
         Raises:
             ConnectionFailed: the answer ended too early.
@@ -138,12 +145,18 @@ class Fetch:
         ) as stream:
             self._take_answer(stream, registry.host, blob)
             on_answer(self)
-            loan = stream.lend()
+            # The core reads as fast as it can: a rate is kept on this side alone.
+            loan = stream.lend() if rate is None else None
             if loan is None:
                 async with aclosing(stream.chunks()) as chunks:  # type: ignore[type-var]
+                    asked = monotonic()
                     async for chunk in chunks:
+                        self.empty += monotonic() - asked
                         self._bound(len(chunk), registry.host, blob)
+                        if rate is not None:
+                            await self._hold(rate, len(chunk))
                         await self._place(chunk, placer, on_bytes)
+                        asked = monotonic()
             else:
                 with loan as borrowed:
                     self._bound(len(borrowed.first), registry.host, blob)
@@ -151,16 +164,36 @@ class Fetch:
                     await placer.receive(borrowed.socket, self, on_bytes)
                     if self.position == self.part.end:
                         borrowed.complete()
-        if self.position < self.part.end:
-            raise ConnectionFailed(
-                f"{registry.host}: the answer ended {self.part.end - self.position} bytes early",
-                transient=True,
-            )
+            if self.position < self.part.end:
+                early = self.part.end - self.position
+                raise ConnectionFailed(
+                    f"{registry.host}: the answer ended {early} bytes early", transient=True
+                )
 
     async def _place(self, data: bytes, placer: Placer, on_bytes: Callable[[int], None]) -> None:
-        self.touched = monotonic()
+        self.touched = begun = monotonic()
         await placer.place(self.position, data)
+        self.writing += monotonic() - begun
         self.came(len(data), on_bytes)
+
+    async def _hold(self, rate: Bucket, count: int) -> None:
+        """Waits for its turn, which is no stall however long it takes."""
+        self.touched = float("inf")
+        try:
+            self.held += await rate.take(count)
+        finally:
+            self.touched = monotonic()
+
+    def enter(self, account: Account) -> None:
+        """Enters where the time of this request went."""
+        end = monotonic()
+        answered = end if self.answered_at is None else self.answered_at
+        account.add(self.begun, answered, {"registry": answered - self.begun})
+        account.add(
+            answered,
+            end,
+            {"network": self.empty, "disk": self.writing, "max-rate": self.held},
+        )
 
     def came(self, count: int, on_bytes: Callable[[int], None]) -> None:
         """Counts bytes that are placed."""
@@ -184,7 +217,8 @@ class Fetch:
             self.task.cancel()
 
     def _take_answer(self, stream: Stream, host: str, blob: Named) -> None:
-        self.answered, self.touched = True, monotonic()
+        self.answered = True
+        self.touched = self.answered_at = monotonic()
         if not (self.ranged and stream.whole):
             return
         if not self._may_be_whole:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from time import monotonic
 from weakref import WeakKeyDictionary
 
 from kitfast.transfer.gate import Gate
 from kitfast.transfer.pace import Pace
 from kitfast.transfer.plan import MIB
+from kitfast.transfer.rate import Bucket
 
 CONNECTIONS = 8
 MOST_CONNECTIONS = 32
@@ -71,6 +74,7 @@ class Limits:
         bytes_ahead: int | None = None,
         ranges: bool = True,
         patience: Patience | None = None,
+        max_rate: int | None = None,
     ) -> None:
         """Sets the budget.
 
@@ -84,6 +88,7 @@ class Limits:
                 takes a quarter of the memory limit, between 64 MiB and 1 GiB.
             ranges: False moves each blob in one stream.
             patience: the time limits; None means the defaults.
+            max_rate: bytes a second, all connections together; None for no limit.
         """
         self.ranges = ranges and (connections, most_connections) != (1, None)
         if most_connections is None:
@@ -97,6 +102,8 @@ class Limits:
         self.part_size = part_size
         self.bytes_ahead = bytes_ahead or _default_bytes_ahead()
         self.patience = patience or Patience()
+        self.rate = None if max_rate is None else Bucket(max_rate)
+        self._answers: dict[str, deque[float]] = {}
         self._lag: dict[object, int] = {}
 
     def has_ranges(self, host: str) -> bool:
@@ -109,6 +116,15 @@ class Limits:
     def lacks_ranges(self, host: str) -> None:
         """Remembers for the process that `host` answers ranges with whole blobs."""
         _without_ranges[host] = monotonic()
+
+    def answered(self, host: str, seconds: float) -> None:
+        """Takes note of how long `host` took to answer a request for a blob."""
+        self._answers.setdefault(host, deque(maxlen=64)).append(seconds)
+
+    def usual_answer(self, host: str) -> float | None:
+        """The seconds `host` usually takes to answer; None while it has answered nothing."""
+        times = self._answers.get(host)
+        return median(times) if times else None
 
     def has_chunks(self, host: str) -> bool:
         """Whether `host` takes blobs in chunks, as far as is known."""
@@ -162,18 +178,23 @@ def forget_hosts() -> None:
     _without_chunks.clear()
 
 
-def shared(*, connections: int, blobs: int, part_size: int | None) -> Limits:
+def shared(
+    *, connections: int, blobs: int, part_size: int | None, max_rate: int | None = None
+) -> Limits:
     """The budget that all transfers of the running event loop with these settings share.
 
     Args:
         connections: how many to start with.
         blobs: how many blobs are moved side by side.
         part_size: bytes per range request; None adapts it.
+        max_rate: bytes a second, all connections together; None for no limit.
     """
     held = _shared.setdefault(asyncio.get_running_loop(), {})
-    settings = (connections, blobs, part_size)
+    settings = (connections, blobs, part_size, max_rate)
     if settings not in held:
-        held[settings] = Limits(connections=connections, blobs=blobs, part_size=part_size)
+        held[settings] = Limits(
+            connections=connections, blobs=blobs, part_size=part_size, max_rate=max_rate
+        )
     return held[settings]
 
 
@@ -192,5 +213,6 @@ def _read_limit(path: Path) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[int, int, int | None], Limits]]
+_Settings = tuple[int, int, int | None, int | None]
+_shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Settings, Limits]]
 _shared = WeakKeyDictionary()

@@ -8,15 +8,17 @@ loses an upload, or proves unable to take chunks, gets the blob from its start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Literal
 
 from kitfast.errors import NotInRegistry, ProtocolError, RegistryError
+from kitfast.transfer.account import Account
 from kitfast.transfer.ends import BlobSink, Content, Named, UploadSession
 from kitfast.transfer.limits import Limits
 from kitfast.transfer.plan import MIB
+from kitfast.transfer.rate import Bucket
 from kitfast.transfer.trouble import Trouble, may_retry
 
 # A chunk border is where a broken upload goes on; each costs the registry a
@@ -52,6 +54,7 @@ async def upload(
     on_bytes: Callable[[int], None] | None = None,
     mount_from: str | None = None,
     chunk: int = CHUNK,
+    account: Account | None = None,
 ) -> Uploaded:
     """Brings a blob into a repository; the registry has verified it when this returns.
 
@@ -64,6 +67,7 @@ async def upload(
         on_bytes: called with the number of bytes that were sent for the first time.
         mount_from: another repository of the registry that may hold the blob.
         chunk: bytes of one PATCH; more when the registry asks for it.
+        account: where the time it takes is entered.
 
     Raises:
         AuthenticationFailed, RegistryError: the registry refused.
@@ -71,7 +75,8 @@ async def upload(
         ProtocolError: the registry holds a blob of that digest and another size.
     """
     async with limits.uploads:
-        task = _Upload(registry, repository, blob, content, limits, on_bytes)
+        entered = account or Account()
+        task = _Upload(registry, repository, blob, content, limits, on_bytes, entered)
         return await task.run(mount_from, chunk)
 
 
@@ -86,9 +91,11 @@ class _Upload:
         content: Content,
         limits: Limits,
         on_bytes: Callable[[int], None] | None,
+        account: Account,
     ) -> None:
         self._registry, self._repository, self._blob = registry, repository, blob
-        self._reader = _Reader(content, self._read)
+        self._reader = _Reader(content, self._read, limits.rate)
+        self._account = account
         self._limits, self._on_bytes = limits, on_bytes
         self._counted = 0
         self._sent = 0
@@ -120,7 +127,8 @@ class _Upload:
         return Uploaded("sent", self._sent)
 
     async def _is_there(self) -> bool:
-        size = await self._registry.blob_size(self._repository, self._blob.digest)
+        with self._account.during("registry"):
+            size = await self._registry.blob_size(self._repository, self._blob.digest)
         if size is not None and size != self._blob.size:
             raise ProtocolError(
                 f"{self._registry.host}/{self._repository}: holds {self._blob.digest} with "
@@ -134,11 +142,12 @@ class _Upload:
         while True:
             try:
                 async with self._limits.connections:
-                    return await self._registry.start_upload(
-                        self._repository,
-                        mount=self._blob.digest if mount_from else None,
-                        source=mount_from,
-                    )
+                    with self._account.during("registry"):
+                        return await self._registry.start_upload(
+                            self._repository,
+                            mount=self._blob.digest if mount_from else None,
+                            source=mount_from,
+                        )
             except (RegistryError, ConnectionError) as error:
                 await self._trouble.after(error, progress=0)
 
@@ -149,13 +158,22 @@ class _Upload:
         async with self._limits.connections:
             if self._in_one_piece(session) or (size <= chunk and session.offset == 0):
                 body = self._reader.slices(0, size)
-                await session.put(self._blob.digest, body, size)
+                await self._entered(session.put(self._blob.digest, body, size))
                 return
             while session.offset < size:
                 length = min(chunk, size - session.offset)
                 body = self._reader.slices(session.offset, length)
-                await session.patch(body, length)
-            await session.put(self._blob.digest)
+                await self._entered(session.patch(body, length))
+            await self._entered(session.put(self._blob.digest))
+
+    async def _entered(self, request: Awaitable[None]) -> None:
+        """Makes a request and enters where its time went."""
+        begun = monotonic()
+        self._reader.begin()
+        try:
+            await request
+        finally:
+            self._reader.enter(self._account, begun)
 
     async def _after(
         self, error: RegistryError | ConnectionError, session: UploadSession, before: int
@@ -167,7 +185,8 @@ class _Upload:
         if lost:
             self._lose()
         counted = error if may_retry(error) else _transient(error)
-        await self._trouble.after(counted, progress=self._counted - before)
+        with self._account.during("registry"):
+            await self._trouble.after(counted, progress=self._counted - before)
         if await self._is_there():
             return None
         if lost or self._in_one_piece(session) or self._out_of_step(error):
@@ -198,7 +217,8 @@ class _Upload:
     async def _resume(self, session: UploadSession) -> UploadSession | None:
         """Goes on where the registry says it is, or opens a new upload."""
         try:
-            offset = await session.status()
+            with self._account.during("registry"):
+                offset = await session.status()
         except NotInRegistry:
             self._lose()
             return await self._open()
@@ -227,17 +247,52 @@ def _transient(error: RegistryError | ConnectionError) -> RegistryError:
 class _Reader:
     """Reads a blob slice by slice, on the loop while that is quick, else on a thread."""
 
-    def __init__(self, content: Content, on_slice: Callable[[int, int], None]) -> None:
+    def __init__(
+        self, content: Content, on_slice: Callable[[int, int], None], rate: Bucket | None
+    ) -> None:
         self._content = content
         self._on_slice = on_slice
+        self._rate = rate
+        self._slice = SLICE if rate is None else min(SLICE, rate.piece)
         self._on_thread = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins to measure: when slices are asked for, and what each of them waits for."""
+        self._first: float | None = None
+        self._last = 0.0
+        self._full = self._reading = self._held = 0.0
+
+    def enter(self, account: Account, begun: float) -> None:
+        """Enters a request: what is before the first slice and after the last is an answer's."""
+        end = monotonic()
+        if self._first is None:
+            account.add(begun, end, {"registry": end - begun})
+            return
+        account.add(begun, self._first, {"registry": self._first - begun})
+        account.add(
+            self._first,
+            self._last,
+            {"network": self._full, "disk": self._reading, "max-rate": self._held},
+        )
+        account.add(self._last, end, {"registry": end - self._last})
 
     async def slices(self, start: int, length: int) -> AsyncIterator[bytes]:
         """Yields `length` bytes from `start` on."""
         end = start + length
+        self._first = self._last = monotonic()
         while start < end:
-            data = await self._read(start, min(SLICE, end - start))
+            count = min(self._slice, end - start)
+            if self._rate is not None:
+                self._held += await self._rate.take(count)
+            begun = monotonic()
+            data = await self._read(start, count)
+            read = monotonic()
+            self._reading += read - begun
             yield data
+            # The next one is asked for when the socket has taken this one.
+            self._last = monotonic()
+            self._full += self._last - read
             self._on_slice(start, start + len(data))
             start += len(data)
 
