@@ -36,6 +36,8 @@ NETWORK: Mapping[str, tuple[str, ...]] = {
     "concurrency": ("KITFAST_CONCURRENCY",),
     "connections": ("KITFAST_CONNECTIONS",),
     "part_size": ("KITFAST_PART_SIZE",),
+    "max_rate": ("KITFAST_MAX_RATE",),
+    "mirror": ("KITFAST_MIRRORS",),
 }
 
 # Smaller parts than this spend more time on requests than on bytes.
@@ -59,9 +61,13 @@ class Network:
         concurrency: blobs in flight at once.
         connections: connections at once, all blobs together.
         part_size: bytes a ranged request asks for; None lets the transfer choose.
+        max_rate: bytes a second of all blobs and connections together; None for no limit.
+        mirror: hosts that pulls ask before a reference's own registry, in order; one that is
+            written `registry.example=HOST` stands in for that registry alone.
 
     Raises:
-        InvalidArgument: a count below 1, a part too small, or a key without certificate.
+        InvalidArgument: a count below 1, a part too small, a rate of nothing, or a key
+            without certificate.
     """
 
     plain_http: bool = False
@@ -73,6 +79,8 @@ class Network:
     concurrency: int = 5
     connections: int = 8
     part_size: int | None = None
+    max_rate: int | None = None
+    mirror: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "connections"):
@@ -85,6 +93,11 @@ class Network:
             raise InvalidArgument(
                 f"part size is {self.part_size} bytes: must be at least {SMALLEST_PART}",
                 hint="leave it out: the transfer chooses well",
+            )
+        if self.max_rate is not None and self.max_rate < 1:
+            raise InvalidArgument(
+                "the highest rate is 0 bytes a second: nothing would ever come",
+                hint="leave it out for no limit",
             )
         if self.key and not self.cert:
             raise InvalidArgument("a client key needs its certificate", hint="add --cert PATH")
@@ -169,10 +182,12 @@ def _from_environment(environ: Mapping[str, str], wanted: set[str]) -> dict[str,
 def _value(field: str, text: str, variable: str) -> Any:
     if field in ("plain_http", "tls_verify"):
         return boolean(text, variable)
-    if field == "part_size":
+    if field in ("part_size", "max_rate"):
         return byte_count(text, variable)
     if field == "tls_cert":
         return tuple(part for part in text.split(os.pathsep) if part)
+    if field == "mirror":
+        return tuple(text.replace(",", " ").split())
     if field in ("concurrency", "connections"):
         if not text.strip().isascii() or not text.strip().isdigit():
             raise InvalidArgument(

@@ -28,6 +28,8 @@ def test_every_field_has_a_variable() -> None:
             "KITFAST_CONCURRENCY": "3",
             "KITFAST_CONNECTIONS": "16",
             "KITFAST_PART_SIZE": "8MiB",
+            "KITFAST_MAX_RATE": "20M",
+            "KITFAST_MIRRORS": "a:5000, b c.example=d",
         }
     )
     assert read == Network(
@@ -40,6 +42,8 @@ def test_every_field_has_a_variable() -> None:
         concurrency=3,
         connections=16,
         part_size=8 << 20,
+        max_rate=20 << 20,
+        mirror=("a:5000", "b", "c.example=d"),
     )
 
 
@@ -63,6 +67,7 @@ def test_given_beats_the_environment_even_when_false() -> None:
         ("KITFAST_CONCURRENCY", "five"),
         ("KITFAST_CONNECTIONS", "²"),
         ("KITFAST_PART_SIZE", "8 miles"),
+        ("KITFAST_MAX_RATE", "fast"),
     ],
 )
 def test_a_variable_that_cannot_be_read_is_named(variable: str, text: str) -> None:
@@ -71,7 +76,8 @@ def test_a_variable_that_cannot_be_read_is_named(variable: str, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "bad", [{"concurrency": 0}, {"connections": -1}, {"part_size": 1}, {"key": "k"}]
+    "bad",
+    [{"concurrency": 0}, {"connections": -1}, {"part_size": 1}, {"max_rate": 0}, {"key": "k"}],
 )
 def test_impossible_settings_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument):

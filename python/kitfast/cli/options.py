@@ -154,6 +154,24 @@ def network_flags(
             rich_help_panel=NETWORK,
         ),
     ] = None,
+    max_rate: Annotated[
+        str | None,
+        Option(
+            "--max-rate",
+            metavar="BYTES",
+            help="Bytes a second at most, such as 20MiB.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    mirror: Annotated[
+        list[str] | None,
+        Option(
+            "--mirror",
+            metavar="[REGISTRY=]HOST",
+            help="Pull from here if it can be (repeatable).",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     proxy: Annotated[
         str | None,
         Option(
@@ -258,10 +276,12 @@ def with_global_flags(function: Callable[..., None]) -> Callable[..., None]:
 
 def _network_values(values: dict[str, Any]) -> dict[str, Any]:
     chosen = {name: values.pop(name) for name in settings.NETWORK}
-    if chosen["part_size"] is not None:
-        chosen["part_size"] = settings.byte_count(chosen["part_size"], "--part-size")
+    for name, flag in (("part_size", "--part-size"), ("max_rate", "--max-rate")):
+        if chosen[name] is not None:
+            chosen[name] = settings.byte_count(chosen[name], flag)
     # An empty list is what typer makes of a repeatable flag that was not given.
-    chosen["tls_cert"] = tuple(chosen["tls_cert"]) if chosen["tls_cert"] else None
+    for name in ("tls_cert", "mirror"):
+        chosen[name] = tuple(chosen[name]) if chosen[name] else None
     return chosen
 
 

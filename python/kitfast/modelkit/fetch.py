@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload
@@ -16,6 +17,7 @@ from kitfast.settings import Network
 from kitfast.store import locks
 from kitfast.store.home import Home
 from kitfast.together import together
+from kitfast.transfer.account import Account
 
 if TYPE_CHECKING:
     from kitfast.registry.client import Registry
@@ -29,6 +31,7 @@ class Arrivals:
     fetched: int = 0
     reused: int = 0
     warnings: list[str] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ async def land(source: Source, layer: Descriptor, landing_of: Callable[[], _core
     """Fetches one blob into a landing and commits it, verified.
 
     A blob that turns out wrong is fetched once more from the start when part of it had
-    been left by an earlier try: a machine that lost power may have lost those bytes.
+    been left by an earlier try: a machine that lost power may have lost those bytes. The
+    same when a mirror sent some of it, and then without any mirror.
 
     Raises:
         DigestMismatch: the bytes the registry sent are wrong.
@@ -85,13 +89,14 @@ async def land(source: Source, layer: Descriptor, landing_of: Callable[[], _core
     resumed = landing.reused > 0
     try:
         await _fill(source, layer, landing)
+        return
     except DigestMismatch:
-        if not resumed:
+        blamed = source.registry.distrust_mirrors(layer.digest)
+        if not (resumed or blamed):
             raise
-        source.arrivals.warnings.append(
-            f"{layer.digest}: what an earlier try had left was damaged; fetched again"
-        )
-        await _fill(source, layer, await offload.run(landing_of))
+    why = f"what {', '.join(blamed)} sent" if blamed else "what an earlier try had left"
+    source.arrivals.warnings.append(f"{layer.digest}: {why} was damaged; fetched again")
+    await _fill(source, layer, await offload.run(landing_of))
 
 
 async def _fill(source: Source, layer: Descriptor, landing: _core.Landing) -> None:
@@ -116,9 +121,27 @@ async def _fill(source: Source, layer: Descriptor, landing: _core.Landing) -> No
             landing,
             limits=source.limits,
             on_bytes=arrived,
+            account=source.arrivals.account,
         )
-        await offload.run(landing.finish, meter=_core.Meter())
+        await _finish(landing, source.arrivals.account)
     reporter.finish()
+
+
+async def _finish(landing: _core.Landing, account: Account) -> None:
+    """Verifies and commits; what of it waits for the hash ends when all is hashed."""
+    begun = hashed = monotonic()
+
+    def look() -> None:
+        nonlocal hashed
+        if landing.hashed < landing.size:
+            hashed = monotonic()
+
+    try:
+        await offload.run(landing.finish, meter=_core.Meter(), tick=look)
+    finally:
+        account.add(begun, hashed, {"hash": hashed - begun})
+        ended = monotonic()
+        account.add(hashed, ended, {"disk": ended - hashed})
 
 
 @contextlib.asynccontextmanager

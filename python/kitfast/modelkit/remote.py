@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def connected(
-    reference: Reference, home: Path, network: Network | None = None
+    reference: Reference, home: Path, network: Network | None = None, *, mirrors: bool = False
 ) -> AsyncIterator[Registry]:
     """The registry of a reference, open for the length of the block.
 
     aiohttp is imported here and not before, so that verbs on local kits start fast.
 
+    Args:
+        mirrors: ask the mirrors of that registry first; for reading only.
+
     Raises:
         InvalidReference: the reference names no registry.
+        InvalidArgument: the file of mirrors cannot be read.
     """
     if reference.is_local:
         raise InvalidReference(
@@ -36,9 +40,13 @@ async def connected(
     from kitfast.registry.client import Registry
     from kitfast.registry.credentials import Credentials
 
-    async with Registry(
-        reference.registry, network or settings.network(), Credentials(home)
-    ) as registry:
+    network, credentials = network or settings.network(), Credentials(home)
+    own = Registry(reference.registry, network, credentials)
+    if mirrors:
+        from kitfast.registry.mirrors import mirrored
+
+        own = mirrored(own, home, credentials)
+    async with own as registry:
         yield registry
 
 
@@ -50,4 +58,5 @@ def limits_for(network: Network) -> Limits:
         connections=network.connections,
         blobs=network.concurrency,
         part_size=network.part_size,
+        max_rate=network.max_rate,
     )

