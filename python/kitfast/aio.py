@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kitfast.modelkit.version import Version, version
     from kitfast.progress import Progress
     from kitfast.settings import Network
+    from kitfast.transfer.account import Flow
 
 _MODULES = {
     "kitfast.errors": ("KitfastError",),
@@ -138,6 +139,7 @@ _MODULES = {
     ),
     "kitfast.progress": ("Progress",),
     "kitfast.settings": ("Network",),
+    "kitfast.transfer.account": ("Flow",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -146,6 +148,7 @@ __all__ = [
     "CacheInfo",
     "CacheVerified",
     "Difference",
+    "Flow",
     "Forgotten",
     "Freed",
     "Initialized",

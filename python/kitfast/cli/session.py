@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from kitfast import settings
 from kitfast.cli import interrupt
 from kitfast.cli.failures import printable
-from kitfast.cli.render import machine
+from kitfast.cli.render import human, machine
 from kitfast.cli.render.output import put
 from kitfast.cli.render.progress import display
 from kitfast.errors import InvalidArgument
@@ -104,12 +104,16 @@ class Session:
     def show(self, result: Result, text: Callable[[Result], str]) -> None:
         """Writes a result to standard output, as JSON or as text for people.
 
-        What it warns of, and what of it failed, is told on standard error in both cases.
+        What it warns of, what of it failed, and how a transfer went is told on standard
+        error in both cases.
         """
         for name in ("warnings", "failures"):
             for warning in getattr(result, name, ()):
                 log.warning("%s", warning)
         put(machine.dumps(result) if self.json else text(result))
+        flow = getattr(result, "flow", None)
+        if flow is not None and self.style != "none":
+            log.info("%s", human.flow(flow))
 
 
 def start_log(level: int) -> None:

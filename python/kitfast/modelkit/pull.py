@@ -16,6 +16,7 @@ from kitfast.oci.reference import Reference
 from kitfast.progress import Callback
 from kitfast.settings import Network
 from kitfast.store.home import Home, opened
+from kitfast.transfer.account import Flow
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Pulled:
 
     `size` is all layers of the kit. `fetched` crossed the network now; `reused` was here
     already, or was left by an earlier try that broke; both count the kits a model comes
-    from, too.
+    from, too. `flow` says how fast it went and what held it back.
     """
 
     digest: str
@@ -34,6 +35,7 @@ class Pulled:
     fetched: int
     reused: int
     warnings: tuple[str, ...] = ()
+    flow: Flow | None = None
 
 
 async def pull(
@@ -63,8 +65,10 @@ async def pull(
         async def bring(one: Reference) -> Kit:
             return await _pull(store, one, network or settings.network(), progress, arrivals)
 
+        layers = 0
         for one in parsed.each():
             kits = [kit async for kit in chain(one, bring)]
+            layers += sum(len(kit.manifest.layers) for kit in kits)
     kit = kits[0]
     return Pulled(
         kit.digest,
@@ -74,6 +78,7 @@ async def pull(
         arrivals.fetched,
         arrivals.reused,
         tuple(arrivals.warnings),
+        arrivals.account.flow(layers=layers, moved=arrivals.fetched),
     )
 
 
@@ -84,8 +89,9 @@ async def _pull(
     progress: Callback | None,
     arrivals: Arrivals,
 ) -> Kit:
-    async with connected(reference, store.folder, network) as registry:
-        kit = await fetch(registry, reference)
+    async with connected(reference, store.folder, network, mirrors=True) as registry:
+        with arrivals.account.during("registry"):
+            kit = await fetch(registry, reference)
         require_space(store.folder, missing_bytes(store, kit.manifest.layers))
         limits = limits_for(network)
         source = Source(registry, reference.repository, limits, network, progress, arrivals)

@@ -21,6 +21,7 @@ from kitfast.settings import Network
 from kitfast.store.home import Home, opened
 from kitfast.store.references import References
 from kitfast.together import together
+from kitfast.transfer.account import Account, Flow
 
 if TYPE_CHECKING:
     from kitfast.registry.client import Registry
@@ -32,6 +33,7 @@ class Pushed:
     """What `push` did; sizes in bytes.
 
     `sent` crossed the network; `reused` the registry had, or took from another repository.
+    `flow` says how fast it went and what held it back.
     """
 
     digest: str
@@ -41,6 +43,7 @@ class Pushed:
     sent: int
     reused: int
     warnings: tuple[str, ...] = ()
+    flow: Flow | None = None
 
 
 async def push(
@@ -105,7 +108,8 @@ async def push(
                 hint="push to a tag, or to the kit's own digest",
             )
         async with connected(target, store.folder, network) as registry:
-            sent, reused = await _push(store, kit, registry, target, network, progress)
+            account = Account()
+            sent, reused = await _push(store, kit, registry, target, network, progress, account)
     return Pushed(
         kit.digest,
         tuple(str(one) for one in target.each()),
@@ -113,6 +117,7 @@ async def push(
         kit.size,
         sent,
         reused,
+        flow=account.flow(layers=len(kit.manifest.layers), moved=sent),
     )
 
 
@@ -123,6 +128,7 @@ async def _push(
     target: Reference,
     network: Network,
     progress: Callback | None,
+    account: Account,
 ) -> tuple[int, int]:
     limits = limits_for(network)
     unique = {layer.digest: layer for layer in kit.manifest.layers}
@@ -130,7 +136,7 @@ async def _push(
 
     async def one(layer: Descriptor) -> tuple[int, int]:
         blob = store.blobs.blob(layer.digest)
-        return await send(blob, layer, registry, target, limits, sibling, progress)
+        return await send(blob, layer, registry, target, limits, sibling, progress, account)
 
     counts = await together(
         [one(layer) for layer in unique.values()], at_once=max(1, network.concurrency)
@@ -145,6 +151,7 @@ async def _push(
         kit.config_bytes,
         media_type,
         kit.manifest_bytes,
+        account,
     )
     return sum(sent for sent, _ in counts), sum(reused for _, reused in counts)
 
@@ -189,13 +196,15 @@ async def publish(
     config_bytes: bytes,
     media_type: str,
     manifest: bytes,
+    account: Account,
 ) -> None:
     """Sends config and manifest once the layers are there, and tags the manifest."""
     from kitfast.transfer.upload import upload
 
     await upload(registry, target.repository, config, MemoryBlob(config_bytes), limits=limits)
-    for reference in target.each():
-        await registry.put_manifest(target.repository, reference.target, manifest, media_type)
+    with account.during("registry"):
+        for reference in target.each():
+            await registry.put_manifest(target.repository, reference.target, manifest, media_type)
 
 
 async def send(
@@ -206,6 +215,7 @@ async def send(
     limits: Limits,
     sibling: str | None,
     progress: Callback | None,
+    account: Account,
 ) -> tuple[int, int]:
     """Brings one blob to a registry; returns the bytes sent and the bytes spared."""
     from kitfast.transfer.upload import upload
@@ -219,6 +229,7 @@ async def send(
         limits=limits,
         on_bytes=reporter.add,
         mount_from=sibling,
+        account=account,
     )
     reporter.finish()
     return uploaded.sent, layer.size if uploaded.how != "sent" else 0

@@ -20,6 +20,7 @@ from kitfast.oci.reference import Reference
 from kitfast.progress import Callback, Reporter
 from kitfast.settings import Network
 from kitfast.together import together
+from kitfast.transfer.account import Account
 
 if TYPE_CHECKING:
     from kitfast.registry.client import Registry
@@ -70,6 +71,7 @@ async def push_folder(
             made.config,
             manifest.media_type or OCI_MANIFEST,
             made.manifest,
+            job.account,
         )
     return Pushed(
         made.descriptor.digest,
@@ -79,6 +81,7 @@ async def push_folder(
         job.sent,
         job.reused,
         planned.warnings,
+        job.account.flow(layers=len(done), moved=job.sent),
     )
 
 
@@ -91,6 +94,7 @@ class _Push:
         self.registry, self.target, self.limits = registry, target, limits
         self.progress = progress
         self.sent = self.reused = 0
+        self.account = Account()
         self._known: set[str] = set()
         # A gate of its own, so that later layers are hashed while earlier ones are sent.
         self._hashing = asyncio.Semaphore((os.cpu_count() or 1) * HASHED_PER_CORE)
@@ -107,7 +111,14 @@ class _Push:
         self._known.add(layer.digest)
         descriptor = Descriptor("application/octet-stream", layer.digest, layer.size)
         sent, reused = await send(
-            blob, descriptor, self.registry, self.target, self.limits, None, self.progress
+            blob,
+            descriptor,
+            self.registry,
+            self.target,
+            self.limits,
+            None,
+            self.progress,
+            self.account,
         )
         self.sent += sent
         self.reused += reused
@@ -116,11 +127,12 @@ class _Push:
     async def _hash(self, piece: Piece, source: _core.LayerSource) -> _core.PackedLayer:
         meter = _core.Meter()
         reporter = Reporter(self.progress, "hash", piece.path or ".")
-        (layer,) = await offload.run(
-            _core.hash_layers,
-            [source],
-            meter=meter,
-            tick=lambda: reporter.at(meter.done, meter.total or None),
-        )
+        with self.account.during("hash"):
+            (layer,) = await offload.run(
+                _core.hash_layers,
+                [source],
+                meter=meter,
+                tick=lambda: reporter.at(meter.done, meter.total or None),
+            )
         reporter.finish()
         return layer

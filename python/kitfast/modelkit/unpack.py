@@ -24,6 +24,7 @@ from kitfast.progress import Callback, Reporter
 from kitfast.settings import Network
 from kitfast.store.home import Home, opened
 from kitfast.together import together
+from kitfast.transfer.account import Flow
 
 #: Where the core keeps files of a target that are not whole yet.
 STAGING = ".kitfast-staging"
@@ -34,7 +35,8 @@ class Unpacked:
     """What `unpack` did; sizes in bytes.
 
     `files` were written now, `kept` were there and stayed. `fetched` crossed the network;
-    `reused` was left by an earlier try that broke.
+    `reused` was left by an earlier try that broke. `flow` says how fast a kit came from a
+    registry and what held it back.
     """
 
     digest: str
@@ -46,6 +48,7 @@ class Unpacked:
     reused: int
     remote: bool
     warnings: tuple[str, ...] = ()
+    flow: Flow | None = None
 
 
 async def unpack(
@@ -118,6 +121,7 @@ class _Job:
         self.include: list[str] = []
         self.exclude: list[str] = []
         self.targets: dict[str, _core.Target] = {}
+        self.layers = 0
 
     async def _target(self, under: str = "") -> _core.Target:
         """The folder that a layer's names are relative to, opened once."""
@@ -141,8 +145,9 @@ class _Job:
                 return kit
             if remote is False or one.is_local:
                 return need_local(self.store, one)
-            async with connected(one, self.store.folder, self.network) as registry:
-                return await fetch(registry, one)
+            async with connected(one, self.store.folder, self.network, mirrors=True) as registry:
+                with self.arrivals.account.during("registry"):
+                    return await fetch(registry, one)
 
         kits = [kit async for kit in chain(reference, resolve)]
         choices = [(kits[0], wanted)]
@@ -170,7 +175,13 @@ class _Job:
             self.arrivals.reused,
             not local[str(reference)],
             tuple(self.arrivals.warnings),
+            self._flow(),
         )
+
+    def _flow(self) -> Flow | None:
+        if not self.layers:
+            return None
+        return self.arrivals.account.flow(layers=self.layers, moved=self.arrivals.fetched)
 
     def _tidy(self) -> None:
         """After a failure, leaves a staging folder only where it holds what a retry can use."""
@@ -224,7 +235,8 @@ class _Job:
 
     async def _from_registry(self, kit: Kit, items: list[Unpackable]) -> None:
         reference = kit.reference
-        async with connected(reference, self.store.folder, self.network) as registry:
+        self.layers += len(items)
+        async with connected(reference, self.store.folder, self.network, mirrors=True) as registry:
             source = Source(
                 registry,
                 reference.repository,

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 
 from kitfast.cli.failures import printable
 from kitfast.cli.render.kits import NONE
-from kitfast.cli.render.units import size
+from kitfast.cli.render.units import decimal_rate, seconds, size
 
 if TYPE_CHECKING:
     from kitfast import aio
 
 COLUMNS = ("REPOSITORY", "TAG", "MAINTAINER", "NAME", "SIZE", "DIGEST")
 GAP = 3
+HOLDERS = {
+    "network": "the network",
+    "registry": "the registry",
+    "disk": "the disk",
+    "hash": "the hash",
+    "cpu": "the CPU",
+    "max-rate": "--max-rate",
+}
 
 
 def packed(result: aio.Packed) -> str:
@@ -62,6 +70,16 @@ def forgotten(result: aio.Forgotten) -> str:
 def signed(result: aio.Signed) -> str:
     """Whose signature is good."""
     return f"The signature of {result.reference} is good\n"
+
+
+def flow(result: aio.Flow) -> str:
+    """The closing line of a transfer: how much, how fast, and what held it back."""
+    words = f"{_layers(result.layers, result.moved)} in {seconds(result.seconds)}"
+    if result.held_back_by is None:
+        return f"{words}; nothing had to be moved"
+    cause = HOLDERS.get(result.held_back_by, result.held_back_by)
+    speed = decimal_rate(result.rate)
+    return f"{words}, {speed}; held back by {cause} {result.share * 100:.0f} %"
 
 
 def tagged(result: aio.Tagged) -> str:
