@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kitfast.modelkit.login import LoggedIn, LoggedOut, login, logout
     from kitfast.modelkit.open import KitFile, open
     from kitfast.modelkit.pack import Packed, PackedLayer, pack
+    from kitfast.modelkit.preview import Preview, PreviewedLayer, preview
     from kitfast.modelkit.pull import Pulled, pull
     from kitfast.modelkit.push import Pushed, push
     from kitfast.modelkit.remove import Removed, remove
@@ -90,6 +91,11 @@ _MODULES = {
         "Packed",
         "PackedLayer",
         "pack",
+    ),
+    "kitfast.modelkit.preview": (
+        "Preview",
+        "PreviewedLayer",
+        "preview",
     ),
     "kitfast.modelkit.pull": (
         "Pulled",
@@ -163,6 +169,8 @@ __all__ = [
     "Network",
     "Packed",
     "PackedLayer",
+    "Preview",
+    "PreviewedLayer",
     "Progress",
     "Pulled",
     "Pushed",
@@ -189,6 +197,7 @@ __all__ = [
     "logout",
     "open",
     "pack",
+    "preview",
     "pull",
     "push",
     "remove",

@@ -52,12 +52,11 @@ async def fetch_into_store(source: Source, home: Home, kit: Kit) -> None:
     Raises:
         DigestMismatch: a layer is not what the manifest says, twice.
     """
-    shapes = {item.descriptor.digest: item for item in kit.unpackables()}
+    shapes = landing_shapes(kit)
     unique = {layer.digest: layer for layer in kit.manifest.layers}
 
     async def one(layer: Descriptor) -> None:
-        item = shapes.get(layer.digest)
-        tar = item is not None and item.shape == "tar" and item.compression == "none"
+        shape = shapes.get(layer.digest, "whole")
         async with locks.exclusive(home.blob_lock(layer.digest)):
             if home.blobs.size(layer.digest) == layer.size:
                 source.arrivals.reused += layer.size
@@ -65,14 +64,21 @@ async def fetch_into_store(source: Source, home: Home, kit: Kit) -> None:
             await land(
                 source,
                 layer,
-                lambda: _core.Landing.into_store(
-                    home.blobs, layer.digest, layer.size, "tar" if tar else "whole"
-                ),
+                lambda: _core.Landing.into_store(home.blobs, layer.digest, layer.size, shape),
             )
 
     await together(
         [one(layer) for layer in unique.values()], at_once=max(1, source.network.concurrency)
     )
+
+
+def landing_shapes(kit: Kit) -> dict[str, str]:
+    """How the store takes the layers it can take apart, by digest; the rest are "whole"."""
+    return {
+        item.descriptor.digest: "tar"
+        for item in kit.unpackables()
+        if item.shape == "tar" and item.compression == "none"
+    }
 
 
 async def land(source: Source, layer: Descriptor, landing_of: Callable[[], _core.Landing]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
 from kitfast.cli.options import verb
 from kitfast.cli.render import human
@@ -16,6 +16,9 @@ def pull(
     reference: Annotated[
         str, Argument(metavar="REFERENCE", help="The kit: registry/repository[:tag|@digest].")
     ],
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Only say what would be fetched; fetch no layer.")
+    ] = False,
 ) -> None:
     """Bring a kit from a registry into the local store.
 
@@ -24,6 +27,12 @@ def pull(
     """
     from kitfast import aio
 
+    if dry_run:
+        planned = session.run(
+            lambda progress: aio.preview(reference, home=session.home, network=session.network)
+        )
+        session.show(planned, human.preview)
+        return
     pulled = session.run(
         lambda progress: aio.pull(
             reference, home=session.home, network=session.network, progress=progress
@@ -39,6 +48,7 @@ VERBS = (
         """
 kitfast pull registry.example/team/model:v1
 kitfast pull registry.example/team/model:v1 --connections 32
+kitfast pull registry.example/team/model:v1 --dry-run
 """,
         network=True,
     ),

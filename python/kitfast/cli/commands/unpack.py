@@ -52,6 +52,9 @@ def unpack(
     remote: Annotated[
         bool, Option("--remote", "-r", help="Read from the registry, whatever the store has.")
     ] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Only say what would be fetched; write nothing.")
+    ] = False,
     # kit's older spellings of --filter.
     kitfile: Annotated[bool, Option("--kitfile", hidden=True)] = False,
     model: Annotated[bool, Option("--model", hidden=True)] = False,
@@ -69,6 +72,19 @@ def unpack(
 
     older = {"kitfile": kitfile, "model": model, "code": code, "datasets": datasets, "docs": docs}
     wanted = filters or [name for name, given in older.items() if given]
+    if dry_run:
+        planned = session.run(
+            lambda progress: aio.preview(
+                reference,
+                unpack=True,
+                filters=wanted,
+                remote=True if remote else None,
+                home=session.home,
+                network=session.network,
+            )
+        )
+        session.show(planned, human.preview)
+        return
     unpacked = session.run(
         lambda progress: aio.unpack(
             reference,

@@ -72,6 +72,21 @@ def signed(result: aio.Signed) -> str:
     return f"The signature of {result.reference} is good\n"
 
 
+def preview(result: aio.Preview) -> str:
+    """What a pull or an unpack would fetch, a layer a line."""
+    rows = [("LAYER", "SIZE", "HERE", "PARTS", "DIGEST")]
+    for layer in result.layers:
+        about = (size(layer.size), size(layer.here), str(layer.parts))
+        rows.append((_kind(layer.media_type), *about, layer.digest))
+    few, most = result.connections, result.most_connections
+    over = f"{few} connections" if few == most else f"{few} to {most} connections"
+    fetched = f"{size(result.fetch)} ({result.fetch} bytes) to fetch"
+    what = f"{printable(result.reference)} ({result.digest})"
+    if not result.fetch:
+        return f"{what}: nothing to fetch\n{table(rows)}"
+    return f"{what}: {fetched}, in {_count(result.parts, 'part')} over {over}\n{table(rows)}"
+
+
 def flow(result: aio.Flow) -> str:
     """The closing line of a transfer: how much, how fast, and what held it back."""
     words = f"{_layers(result.layers, result.moved)} in {seconds(result.seconds)}"

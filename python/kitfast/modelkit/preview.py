@@ -1,0 +1,170 @@
+"""Plans a pull or an unpack and fetches no layer: what is here, what would come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kitfast import _core, offload, settings
+from kitfast.errors import Busy
+from kitfast.kitfile.filter import parse_filters
+from kitfast.modelkit.fetch import landing_shapes
+from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
+from kitfast.modelkit.parents import chain
+from kitfast.modelkit.remote import connected, limits_for
+from kitfast.oci import reference as references
+from kitfast.oci.descriptor import Descriptor
+from kitfast.oci.reference import Reference
+from kitfast.settings import Network
+from kitfast.store.home import Home, opened
+from kitfast.transfer.plan import Plan
+
+Missing = list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class PreviewedLayer:
+    """One layer of a plan; `here` bytes need not be fetched, the rest comes in `parts`."""
+
+    digest: str
+    media_type: str
+    size: int
+    here: int
+    parts: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a pull or an unpack would do; sizes in bytes.
+
+    `connections` is how many the transfer begins with, and `most_connections` how many it
+    may grow to; `parts` are counted as they would be with the connections it begins with.
+    """
+
+    digest: str
+    reference: str
+    layers: tuple[PreviewedLayer, ...]
+    size: int
+    here: int
+    fetch: int
+    parts: int
+    connections: int
+    most_connections: int
+
+
+async def preview(
+    reference: str,
+    *,
+    unpack: bool = False,
+    filters: Sequence[str] = (),
+    remote: bool | None = None,
+    home: Path | None = None,
+    network: Network | None = None,
+) -> Preview:
+    """Plans what `pull` would fetch, or `unpack`; reads manifests and configs, no layer.
+
+    Args:
+        reference: the kit.
+        unpack: plan an unpack, which fetches into a folder and not into the store.
+        filters: as in `unpack`.
+        remote: as in `unpack`: True plans to fetch whatever the store has.
+
+    Raises:
+        NotInRegistry: there is no such kit.
+    """
+    parsed = references.parse(reference)
+    network = network or settings.network()
+    async with opened(home or settings.home()) as store:
+        job = _Preview(store, network, unpack, remote)
+        kits: list[Kit] = []
+        for one in parsed.each():
+            kits += [kit async for kit in chain(one, job.resolve)]
+        wanted = parse_filters(filters)
+        for number, kit in enumerate(kits):
+            chosen = wanted if not number else wanted.for_parent()
+            if not unpack:
+                await job.add(kit, kit.manifest.layers)
+            elif chosen is not None:
+                items = kit.unpackables()
+                picked = [it for it in items if chosen.matches(it.kind, it.entry, it.name)]
+                await job.add(kit, [item.descriptor for item in picked])
+    return job.sum_up(kits[0])
+
+
+class _Preview:
+    """One plan in the making."""
+
+    def __init__(self, store: Home, network: Network, unpack: bool, remote: bool | None) -> None:
+        self.store, self.network = store, network
+        self.unpack, self.remote = unpack, remote
+        self.limits = limits_for(network)
+        self.layers: dict[str, PreviewedLayer] = {}
+        self.local: set[str] = set()
+
+    async def resolve(self, one: Reference) -> Kit:
+        """Reads a kit where the verb would: `pull` from the registry always."""
+        if self.unpack and not self.remote:
+            kit = find_local(self.store, one)
+            if kit is None and (self.remote is False or one.is_local):
+                kit = need_local(self.store, one)
+            if kit is not None:
+                self.local.add(str(one))
+                return kit
+        async with connected(one, self.store.folder, self.network, mirrors=True) as registry:
+            return await fetch(registry, one)
+
+    async def add(self, kit: Kit, layers: Sequence[Descriptor]) -> None:
+        """Plans layers, each digest once."""
+        for layer in layers:
+            if layer.digest in self.layers:
+                continue
+            missing = await self._missing(kit, layer)
+            plan, parts = Plan(missing, fixed=self.limits.part_size), 0
+            while plan.take(self.limits.connections.width) is not None:
+                parts += 1
+            lacking = sum(end - start for start, end in missing)
+            self.layers[layer.digest] = PreviewedLayer(
+                layer.digest, layer.media_type, layer.size, layer.size - lacking, parts
+            )
+
+    async def _missing(self, kit: Kit, layer: Descriptor) -> Missing:
+        everything = [(0, layer.size)]
+        if self.unpack:
+            return [] if str(kit.reference) in self.local else everything
+        if self.store.blobs.size(layer.digest) == layer.size:
+            return []
+        hexadecimal = layer.digest.partition(":")[2]
+        if not any((self.store.folder / "landing").glob(f"*{hexadecimal}*")):
+            return everything
+        shape = landing_shapes(kit).get(layer.digest, "whole")
+        left = await offload.run(_left, self.store, layer, shape)
+        return everything if left is None else left
+
+    def sum_up(self, kit: Kit) -> Preview:
+        """The finished plan."""
+        layers = tuple(self.layers.values())
+        size, here = sum(one.size for one in layers), sum(one.here for one in layers)
+        return Preview(
+            kit.digest,
+            str(kit.reference),
+            layers,
+            size,
+            here,
+            size - here,
+            sum(one.parts for one in layers),
+            self.limits.connections.width,
+            self.limits.most_connections,
+        )
+
+
+def _left(store: Home, layer: Descriptor, shape: str) -> Missing | None:
+    """What an earlier try that broke has left to fetch; None while another goes on with it."""
+    try:
+        landing = _core.Landing.into_store(store.blobs, layer.digest, layer.size, shape)
+    except Busy:
+        return None
+    try:
+        return landing.missing()
+    finally:
+        landing.keep()
