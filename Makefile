@@ -36,7 +36,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust/core rust/py -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python/kitfast -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help setup test demo wheel interop test-slow bench docs format lock clean
+.PHONY: help setup test demo wheel interop test-slow bench bench-pack bench-hash docs format lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; \
@@ -66,6 +66,12 @@ interop: setup $(GO_TOOLS)/stamp ## exchange kits with oras and crane, run OCI's
 
 test-slow: setup $(STAMPS)/demo ## run the tests too slow for the quick suite: huge files, peak memory
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+bench-pack: setup ## measure packing and verifying beside kit (ARGS="--case zstd --scale 0.25")
+	$(BIN)/python benches/pack.py $(ARGS)
+
+bench-hash: setup ## measure SHA-256 on one core beside OpenSSL's
+	$(BIN)/python benches/hash.py $(ARGS)
 
 bench: setup ## measure kitfast beside the peers found on PATH (ARGS="--rounds 3")
 	$(BIN)/python benches/versus/run.py $(ARGS)
