@@ -18,18 +18,25 @@ use crate::{Error, Result};
 /// what all threads have in hand stays far below a container's memory.
 const BLOCK: usize = 1 << 20;
 
+/// Two fifths less work than the third level, zstd's own default, for two hundredths more
+/// bytes; text still becomes a quarter smaller than with gzip's fastest.
+const ZSTD_LEVEL: i32 = 2;
+
 /// No name, no time, unknown system: what Go's writer puts there too.
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 /// A last DEFLATE block without bytes.
 const DEFLATE_END: [u8; 2] = [3, 0];
 
 struct Job {
-    block: Vec<u8>,
-    answer: SyncSender<Result<Squeezed>>,
+    parcel: Parcel,
+    answer: SyncSender<Result<Parcel>>,
 }
 
-struct Squeezed {
-    bytes: Vec<u8>,
+/// A block and what becomes of it; used again and again, as fresh memory costs page faults.
+#[derive(Default)]
+struct Parcel {
+    block: Vec<u8>,
+    squeezed: Vec<u8>,
     sum: crc32fast::Hasher,
 }
 
@@ -60,7 +67,9 @@ pub(super) fn compress(
         // RFC 1952: the length modulo 2^32.
         take(&(length as u32).to_le_bytes())?;
     } else if length == 0 {
-        take(&squeeze(compression, &[])?.bytes)?;
+        let mut nothing = Parcel::default();
+        Press::new(compression)?.squeeze(&mut nothing)?;
+        take(&nothing.squeezed)?;
     }
     Ok(())
 }
@@ -72,28 +81,31 @@ fn drive(
     fill: &mut impl FnMut(&mut [u8]) -> Result<usize>,
     take: &mut impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<(u64, crc32fast::Hasher)> {
-    let mut waiting: VecDeque<Receiver<Result<Squeezed>>> = VecDeque::new();
+    let mut waiting: VecDeque<Receiver<Result<Parcel>>> = VecDeque::new();
+    let mut spare: Vec<Parcel> = Vec::new();
     let mut sum = crc32fast::Hasher::new();
     let mut length = 0;
     let mut ended = false;
     while !ended || !waiting.is_empty() {
         if !ended && waiting.len() <= threads {
-            let mut block = vec![0; BLOCK];
-            let filled = fill(&mut block)?;
+            let mut parcel = spare.pop().unwrap_or_default();
+            parcel.block.resize(BLOCK, 0);
+            let filled = fill(&mut parcel.block)?;
             ended = filled < BLOCK;
-            block.truncate(filled);
+            parcel.block.truncate(filled);
             if filled > 0 {
                 length += filled as u64;
                 let (answer, receiver) = sync_channel(1);
-                jobs.send(Job { block, answer }).map_err(|_| gone())?;
+                jobs.send(Job { parcel, answer }).map_err(|_| gone())?;
                 waiting.push_back(receiver);
             }
             continue;
         }
         if let Some(next) = waiting.pop_front() {
-            let squeezed = next.recv().map_err(|_| gone())??;
-            sum.combine(&squeezed.sum);
-            take(&squeezed.bytes)?;
+            let parcel = next.recv().map_err(|_| gone())??;
+            sum.combine(&parcel.sum);
+            take(&parcel.squeezed)?;
+            spare.push(parcel);
         }
     }
     Ok((length, sum))
@@ -104,42 +116,82 @@ fn gone() -> Error {
 }
 
 fn work_off(compression: Compression, work: &Mutex<Receiver<Job>>) {
+    let mut press = Press::new(compression);
     loop {
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else {
+        let Ok(Job { mut parcel, answer }) = next else {
             return;
         };
+        let squeezed = match &mut press {
+            Ok(press) => press.squeeze(&mut parcel).map(|()| parcel),
+            Err(error) => Err(Error::internal(error.to_string())),
+        };
         // Nobody waits for the answer once the driver has failed.
-        let _ = job.answer.send(squeeze(compression, &job.block));
+        let _ = answer.send(squeezed);
     }
 }
 
-fn squeeze(compression: Compression, block: &[u8]) -> Result<Squeezed> {
-    let mut sum = crc32fast::Hasher::new();
-    let bytes = match compression {
-        Compression::None => block.to_vec(),
-        Compression::Gzip => deflate(block, Level::new(6), &mut sum)?,
-        Compression::GzipFastest => deflate(block, Level::fast(), &mut sum)?,
-        Compression::Zstd => zstd::bulk::compress(block, zstd::DEFAULT_COMPRESSION_LEVEL)
-            .map_err(|error| Error::internal(format!("zstd: {error}")))?,
-    };
-    Ok(Squeezed { bytes, sum })
+/// A thread's compressor, whose tables are made once; no block knows of the one before.
+enum Press {
+    None,
+    Deflate(Compress),
+    Zstd(zstd::bulk::Compressor<'static>),
+}
+
+impl Press {
+    fn new(compression: Compression) -> Result<Self> {
+        Ok(match compression {
+            Compression::None => Self::None,
+            Compression::Gzip => Self::Deflate(Compress::new(Level::new(6), false)),
+            Compression::GzipFastest => Self::Deflate(Compress::new(Level::fast(), false)),
+            Compression::Zstd => {
+                Self::Zstd(zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(zstd_error)?)
+            }
+        })
+    }
+
+    fn squeeze(&mut self, parcel: &mut Parcel) -> Result<()> {
+        let Parcel {
+            block,
+            squeezed,
+            sum,
+        } = parcel;
+        squeezed.clear();
+        match self {
+            Self::None => squeezed.extend_from_slice(block),
+            Self::Deflate(encoder) => {
+                *sum = crc32fast::Hasher::new();
+                sum.update(block);
+                encoder.reset();
+                deflate(encoder, block, squeezed)?;
+            }
+            Self::Zstd(encoder) => {
+                squeezed.reserve(zstd::zstd_safe::compress_bound(block.len()));
+                encoder
+                    .compress_to_buffer(block, squeezed)
+                    .map_err(zstd_error)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn zstd_error(error: std::io::Error) -> Error {
+    Error::internal(format!("zstd: {error}"))
 }
 
 /// Raw DEFLATE of one block, ended by a flush to a byte border.
-fn deflate(block: &[u8], level: Level, sum: &mut crc32fast::Hasher) -> Result<Vec<u8>> {
-    sum.update(block);
-    let mut encoder = Compress::new(level, false);
-    let mut out = Vec::with_capacity(block.len() + block.len() / 512 + 64);
+fn deflate(encoder: &mut Compress, block: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    out.reserve(block.len() + block.len() / 512 + 64);
     loop {
         let taken = usize::try_from(encoder.total_in()).unwrap_or(block.len());
         let status = encoder
-            .compress_vec(&block[taken..], &mut out, FlushCompress::Sync)
+            .compress_vec(&block[taken..], out, FlushCompress::Sync)
             .map_err(|error| Error::internal(format!("deflate: {error}")))?;
         let all_in = encoder.total_in() == block.len() as u64;
         // Room left over means that the flush was written whole.
         if all_in && status != Status::StreamEnd && out.len() < out.capacity() {
-            return Ok(out);
+            return Ok(());
         }
         out.reserve(out.capacity() / 8 + 64);
     }
@@ -192,6 +244,31 @@ mod tests {
             let bytes = run(Compression::Zstd, 1, &data);
             assert_eq!(bytes, run(Compression::Zstd, 3, &data));
             assert_eq!(zstd::decode_all(&bytes[..]).unwrap(), data);
+        }
+    }
+
+    /// Also where a thread's tables are used again: each block is as if it were the first.
+    #[test]
+    fn a_block_knows_nothing_of_the_one_before() {
+        let data = [sample(2 * BLOCK), vec![b'a'; BLOCK], sample(BLOCK + 9)].concat();
+        for compression in [
+            Compression::Gzip,
+            Compression::GzipFastest,
+            Compression::Zstd,
+        ] {
+            let mut used = Press::new(compression).unwrap();
+            let mut parcel = Parcel::default();
+            for block in data.chunks(BLOCK) {
+                parcel.block = block.to_vec();
+                used.squeeze(&mut parcel).unwrap();
+                let mut alone = Parcel {
+                    block: block.to_vec(),
+                    ..Parcel::default()
+                };
+                let mut fresh = Press::new(compression).unwrap();
+                fresh.squeeze(&mut alone).unwrap();
+                assert!(parcel.squeezed == alone.squeezed);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use crate::digest::hex;
 use crate::{Error, Result};
 
 /// Changes when anything about the key or the bytes of packed layers changes.
-const VERSION: &[u8] = b"kitfast layer 1";
+const VERSION: &[u8] = b"kitfast layer 2";
 const ENTRY: usize = 104;
 
 /// What packing a layer gave.
