@@ -1,4 +1,4 @@
-"""Packing, packing again and verifying: kitfast beside kit and the machine's limits.
+"""Packing and verifying: kitfast beside kit and the limits of the machine.
 
     python benches/pack.py [--case NAME]… [--scale 0.25] [--rounds 5] [--folder DIR]
 
