@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.faults import Fault, FaultyRegistry, Seen
+from tests.support.faults import Fault, FaultyRegistry, Seen, always
 from tests.support.pulls import BLOB, pull, push, small_parts
 
 
@@ -32,6 +32,16 @@ async def test_tokens_of_one_second_carry_a_download_of_two() -> None:
     with FaultyRegistry(BLOB, script=script, token_seconds=1.0) as source:
         done = await pull(source, limits=one)
     assert done.is_right() and done.seconds >= 2.0 and len(source.of("token")) >= 2
+
+
+async def test_tokens_of_three_seconds_carry_a_download_of_seven() -> None:
+    # Each of eight parts takes 0.9 s: no token lives through more than four of them.
+    slow = always(Fault(stall_at=1000, stall=0.9))
+    one = small_parts(connections=1, most_connections=1)
+    with FaultyRegistry(BLOB, script=slow, token_seconds=3.0) as source:
+        done = await pull(source, limits=one)
+    assert done.is_right() and done.seconds >= 7.0
+    assert 3 <= len(source.of("token")) <= 9 and len(source.of("blob")) == 8
 
 
 @pytest.mark.parametrize("last_good", [0, 4], ids=["then a chunk", "then the last put"])
