@@ -1,4 +1,4 @@
-"""A disk that fills up in the middle of a pull: told, resumable, nothing half there."""
+"""A disk that fills up during a pull: told, resumable, nothing half there."""
 
 from __future__ import annotations
 
