@@ -91,9 +91,22 @@ def need_local(home: Home, reference: Reference) -> Kit:
         raise NotFound(
             f"{reference}: not in the local store",
             what=str(reference),
-            hint="`kitfast list` shows what is here; `kitfast pull` fetches from a registry",
+            hint=_where_to_get(reference),
         )
     return kit
+
+
+def _where_to_get(reference: Reference) -> str:
+    """What to do about a kit that the store lacks: only a full name says where to fetch it."""
+    here = "`kitfast list` shows what is here"
+    if reference.is_bare_digest:
+        return here
+    if reference.is_local:
+        return (
+            f"{here}; pack it with `kitfast pack DIRECTORY --tag {reference}`, or name the "
+            f"registry that has it too, as in registry.example/{reference}"
+        )
+    return f"{here}; `kitfast pull {reference}` fetches it"
 
 
 async def fetch(registry: Registry, reference: Reference) -> Kit:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitfast import settings
 from kitfast.errors import InvalidReference
-from kitfast.oci.reference import Reference
+from kitfast.oci.reference import LOCAL_REGISTRY, Reference
 from kitfast.settings import Network
 
 if TYPE_CHECKING:
     from kitfast.registry.client import Registry
     from kitfast.transfer.limits import Limits
+
+# An IPv4 address, or a name under a domain: `registry.example`, but not `llama-3.1`.
+_HOST_LIKE = re.compile(r"\d{1,3}(\.\d{1,3}){3}|[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}")
 
 
 @contextlib.asynccontextmanager
@@ -33,10 +37,7 @@ async def connected(
         InvalidArgument: the file of mirrors cannot be read.
     """
     if reference.is_local:
-        raise InvalidReference(
-            f"{reference}: names no registry",
-            hint="put the registry's host in front, as in registry.example/team/model:v1",
-        )
+        raise _no_registry(reference)
     from kitfast.registry.client import Registry
     from kitfast.registry.credentials import Credentials
 
@@ -48,6 +49,26 @@ async def connected(
         own = mirrored(own, home, credentials)
     async with own as registry:
         yield registry
+
+
+def _no_registry(reference: Reference) -> InvalidReference:
+    """The error for a name without a slash, which may have been meant as a registry's."""
+    name, tag = reference.repository, reference.tag or ""
+    port = tag if tag.isdigit() else ""
+    if "/" not in name and port and (_HOST_LIKE.fullmatch(name) or name == LOCAL_REGISTRY):
+        return InvalidReference(
+            f"{name}:{port}: is a registry, and names no repository in it",
+            hint=f"put the repository behind it, as in {name}:{port}/team/model:v1",
+        )
+    if "/" not in name and _HOST_LIKE.fullmatch(name):
+        return InvalidReference(
+            f"{reference}: a registry, or else a repository, is missing",
+            hint=f"write both, as in {name}/team/model:v1 or registry.example/{name}:{tag}",
+        )
+    return InvalidReference(
+        f"{reference}: names no registry",
+        hint=f"put the registry's host in front, as in registry.example/{reference}",
+    )
 
 
 def limits_for(network: Network) -> Limits:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kitfast import _core, offload, settings
-from kitfast.errors import InvalidArgument
+from kitfast.errors import FileError, InvalidArgument
 from kitfast.kitfile import yaml
 from kitfast.kitfile.filter import Filters, parse_filters
 from kitfast.kitfile.match import Unpackable
@@ -83,6 +85,7 @@ async def unpack(
 
     Raises:
         NotFound: neither the store nor the registry holds the kit.
+        FileError: `directory`, or what should hold it, is no folder.
         AlreadyExists: a file is there, and neither option says what to do with it.
         DigestMismatch: a layer is not what the manifest says; none of its files is left.
     """
@@ -92,11 +95,24 @@ async def unpack(
     if len(parsed.each()) > 1:
         raise InvalidArgument(f"{reference}: unpack takes one tag", hint="name one tag only")
     wanted = parse_filters(filters)
+    _require_folder(Path(directory))
     existing = "overwrite" if overwrite else "keep" if ignore_existing else "refuse"
     async with opened(home or settings.home()) as store:
         job = _Job(store, Path(directory), existing, link, network or settings.network(), progress)
         job.include, job.exclude = list(include), list(exclude)
         return await job.run(parsed, wanted, remote)
+
+
+def _require_folder(directory: Path) -> None:
+    """Refuses a path that is a file, or lies in one, before anything is fetched for it."""
+    there = next((path for path in (directory, *directory.parents) if os.path.lexists(path)), None)
+    if there is not None and not os.path.isdir(there):  # noqa: PTH112 (never raises)
+        raise FileError(
+            f"{there}: is not a folder",
+            path=str(there),
+            errno=errno.ENOTDIR,
+            hint="name a folder to unpack into, or one to be made",
+        )
 
 
 class _Job:

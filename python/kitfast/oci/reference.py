@@ -95,6 +95,11 @@ def parse(text: str) -> Reference:
             f"{text!r} is an address, not a reference", hint="leave out the part up to `://`"
         )
     registry, rest = _split_registry(text)
+    if not rest:
+        raise InvalidReference(
+            f"{text!r} names a registry and no repository in it",
+            hint=f"put the repository behind it, as in {registry}/team/model:v1",
+        )
     repository, at, digest = rest.partition("@")
     repository, colon, tags = repository.partition(":")
     _check_repository(repository, text)
@@ -157,11 +162,17 @@ def _check_repository(repository: str, text: str) -> None:
         return
     if not repository:
         hint = f"write it as {_GRAMMAR}"
-    elif repository != repository.lower():
-        hint = f"a repository is in lower case: {repository.lower()!r}"
     else:
         hint = "a repository is lower-case words joined by `/`, `.`, `_` or `-`"
+        valid = _nearest_valid(repository)
+        hint += f", such as {valid!r}" if valid else ""
     raise InvalidReference(f"{repository!r} in {text!r} is not a repository", hint=hint)
+
+
+def _nearest_valid(repository: str) -> str | None:
+    """The name in lower case, each stretch of what no name may hold a hyphen; None without one."""
+    valid = re.sub(r"[^a-z0-9/._-]+", "-", repository.lower())
+    return valid if _REPOSITORY.fullmatch(valid) else None
 
 
 def _tags(tags: str, text: str) -> tuple[str, ...]:

@@ -173,3 +173,42 @@ async def test_damage_is_found_and_named(model: Path, home: Path) -> None:
     (damage,) = verified.damaged
     assert damage.digest == packed.layers[0].digest
     assert damage.kits == (f"a@{packed.digest}",)
+
+
+@pytest.mark.parametrize("inner", ["", "/below"])
+async def test_a_file_is_no_folder_to_unpack_into(inner: str, home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(errors.FileError, match=f"{file}: is not a folder$"):
+        await aio.unpack("r.invalid/a:v1", f"{file}{inner}", home=home)
+    with pytest.raises(errors.FileError, match=r"/dev/null: is not a folder$"):
+        await aio.unpack("r.invalid/a:v1", "/dev/null", home=home)
+    assert file.read_text() == "mine"
+
+
+async def test_a_name_without_registry_is_not_said_to_be_pulled(home: Path) -> None:
+    with pytest.raises(errors.NotFound) as caught:
+        await aio.unpack("my-model:v1", home=home)
+    hint = str(caught.value.hint)
+    assert "pull" not in hint
+    assert "`kitfast pack DIRECTORY --tag my-model:v1`" in hint
+    assert "registry.example/my-model:v1" in hint
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "hint"),
+    [
+        ("127.0.0.1:5871", "127.0.0.1:5871: is a registry", "127.0.0.1:5871/team/model"),
+        ("localhost:5000", "localhost:5000: is a registry", "localhost:5000/team/model"),
+        ("r.example/", "'r.example/' names a registry and no", "r.example/team/model"),
+        ("r.example", "a registry, or else a repository", "r.example/team/model"),
+        ("llama-3.1:v1", "names no registry", "registry.example/llama-3.1:v1"),
+        ("team/model:5000", "names no registry", "registry.example/team/model:5000"),
+    ],
+)
+async def test_half_a_remote_name_says_which_half(
+    name: str, said: str, hint: str, home: Path
+) -> None:
+    with pytest.raises(errors.InvalidReference, match=said) as caught:
+        await aio.list_kits(name, home=home)
+    assert hint in str(caught.value.hint)

@@ -56,7 +56,7 @@ def test_shows_no_more_than_was_said(text: str, shown: str) -> None:
     ("text", "hint"),
     [
         ("", "write it as"),
-        ("Org/repo", "lower case"),
+        ("Org/repo", "lower-case"),
         ("https://r.io/repo", "leave out"),
         ("repo:", "a tag is"),
         ("repo:a,,b", "a tag is"),
@@ -68,7 +68,9 @@ def test_shows_no_more_than_was_said(text: str, shown: str) -> None:
         ("repo/", "words joined"),
         ("a//b", "words joined"),
         ("a___b", "words joined"),
-        ("r.io/", "write it as"),
+        ("r.io/", "r.io/team/model:v1"),
+        ("Bad Ref:v1", "such as 'bad-ref'"),
+        ("Org/Repo", "such as 'org/repo'"),
         ("bad_host.io:5/repo", "host name"),
         ("r.io:99999/repo", "host name"),
         ("r.io:0/repo", "host name"),
@@ -120,3 +122,10 @@ def test_anything_is_read_the_same_twice_or_refused(text: str) -> None:
         assert error.hint
         return
     assert parse(str(reference)) == reference
+
+
+@pytest.mark.parametrize("text", ["-Repo", "A//b", "repo/", "..."])
+def test_suggests_no_name_that_is_invalid_too(text: str) -> None:
+    with pytest.raises(InvalidReference) as caught:
+        parse(text)
+    assert "such as" not in str(caught.value.hint)
