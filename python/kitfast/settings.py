@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -101,6 +102,21 @@ class Network:
             )
         if self.key and not self.cert:
             raise InvalidArgument("a client key needs its certificate", hint="add --cert PATH")
+
+    def as_flags(self) -> str:
+        """The flags, each after a space, that a command needs to reach the same registry.
+
+        No proxy is among them: its address may hold a password.
+        """
+        words = ["--plain-http"] if self.plain_http else []
+        words += [] if self.tls_verify else ["--tls-verify=false"]
+        for flag, path in (
+            *(("--tls-cert", path) for path in self.tls_cert),
+            ("--cert", self.cert),
+            ("--key", self.key),
+        ):
+            words += [flag, shlex.quote(path)] if path else []
+        return "".join(f" {word}" for word in words)
 
 
 def network(environ: Mapping[str, str] | None = None, **given: Any) -> Network:

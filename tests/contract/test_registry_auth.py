@@ -7,6 +7,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 from tests.support.registries import (
@@ -19,6 +20,7 @@ from tests.support.registries import (
     token_registry,
 )
 
+from kitfast import aio
 from kitfast.errors import AuthenticationFailed, NotInRegistry
 from kitfast.registry import Credentials, Login, Registry
 from kitfast.settings import Network
@@ -65,8 +67,24 @@ async def test_basic_refused(htpasswd_registry: Running) -> None:
     async with opened(htpasswd_registry, Login(USERNAME, "wrong", source="a test")) as registry:
         with pytest.raises(AuthenticationFailed, match="refused the credentials from a test") as it:
             await registry.ping()
-    assert "kitfast login" in str(it.value.hint)
+    again = f"`kitfast login {htpasswd_registry.host} --plain-http`"
+    assert again in str(it.value.hint)
     assert "wrong" not in f"{it.value} {it.value.hint}"
+
+
+async def test_what_was_typed_is_not_said_to_come_from_elsewhere(
+    htpasswd_registry: Running, tmp_path: Path
+) -> None:
+    with pytest.raises(AuthenticationFailed, match=r"refused the credentials$") as it:
+        await aio.login(
+            htpasswd_registry.host,
+            USERNAME,
+            "wrong",
+            home=tmp_path,
+            network=Network(plain_http=True),
+        )
+    assert it.value.hint == "check the user name and the password, then try again"
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["htpasswd_registry", "token_registry"])
@@ -75,7 +93,7 @@ async def test_no_credentials(kind: str, request: pytest.FixtureRequest, reposit
     async with opened(running, None) as registry:
         with pytest.raises(AuthenticationFailed) as caught:
             await registry.tags(repository)
-    assert f"kitfast login {running.host}" in str(caught.value.hint)
+    assert f"`kitfast login {running.host} --plain-http`" in str(caught.value.hint)
 
 
 async def test_an_upload_that_nobody_let_in_first(htpasswd_registry: Running) -> None:

@@ -109,3 +109,13 @@ def test_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert settings.home() == Path("/home/someone/kits")
     monkeypatch.chdir(tmp_path)
     assert settings.home("here") == tmp_path / "here"
+
+
+def test_the_flags_that_reach_the_same_registry() -> None:
+    assert Network().as_flags() == ""
+    network = Network(
+        plain_http=True, tls_verify=False, tls_cert=("a b.pem",), cert="c", key="k", proxy="p"
+    )
+    assert network.as_flags() == (
+        " --plain-http --tls-verify=false --tls-cert 'a b.pem' --cert c --key k"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from .. import settings
 from ..errors import AuthenticationFailed, KitfastError
 from ..settings import Network
 from .challenges import Challenge, parse
@@ -109,7 +110,7 @@ class Authorizer:
             said.hint = self._where_to_log_in()
             return said
         if self._challenge is not None and self._challenge.scheme == "basic":
-            return refused_login(ask, self._host, login)
+            return self._refused(ask, self._host, login)
         # The token server knows the account: it is the account that may not do this.
         said.hint = HINTS["DENIED"]
         return said
@@ -149,13 +150,31 @@ class Authorizer:
             )
         header = login.basic()
         if header == shown:
-            raise refused_login(ask, self._host, login)
+            raise self._refused(ask, self._host, login)
         return header
 
     def _where_to_log_in(self) -> str:
         """What to do without credentials, and which of them could not be read."""
-        hint = f"log in with `kitfast login {self._host}`"
+        hint = f"log in with {self._login_command()}"
         return "; ".join([hint, *(f"passed over: {text}" for text in self._credentials.trouble)])
+
+    def _login_command(self) -> str:
+        return f"`kitfast login {self._host}{self._network.as_flags()}`"
+
+    def _refused(self, ask: Ask, host: str, login: Login) -> AuthenticationFailed:
+        """The error for credentials that were shown and not accepted, by where they are from."""
+        source = f" from {login.source}" if login.source else ""
+        hint = f"log in again with {self._login_command()}"
+        if not login.source:
+            hint = "check the user name and the password, then try again"
+        elif login.source == settings.PASSWORD:
+            hint = f"set {settings.USERNAME} and {settings.PASSWORD} anew, or unset them"
+        return AuthenticationFailed(
+            f"{ask}: {host} refused the credentials{source}",
+            hint=hint,
+            status=401,
+            host=ask.host,
+        )
 
     def _server(self, challenge: Challenge, ask: Ask) -> TokenServer:
         realm = challenge.parameters.get("realm", "")
@@ -188,7 +207,7 @@ class Authorizer:
             if login is None:
                 error.hint = self._where_to_log_in()
                 raise
-            raise refused_login(ask, server.realm_host, login) from error
+            raise self._refused(ask, server.realm_host, login) from error
 
     async def _login(self, ask: Ask) -> Login | None:
         """The login for the request's repository; looked up once."""
@@ -197,17 +216,6 @@ class Authorizer:
             task = asyncio.create_task(self._credentials.lookup(self._host, ask.repository))
             self._logins[ask.repository] = task
         return await asyncio.shield(task)
-
-
-def refused_login(ask: Ask, host: str, login: Login) -> AuthenticationFailed:
-    """Makes the error for credentials that were shown and not accepted."""
-    source = f" from {login.source}" if login.source else ""
-    return AuthenticationFailed(
-        f"{ask}: {host} refused the credentials{source}",
-        hint=f"log in again with `kitfast login {ask.host}`",
-        status=401,
-        host=ask.host,
-    )
 
 
 def scope_for(repository: str, *actions: str) -> Scope:

@@ -59,7 +59,7 @@ class Credentials:
             username: The account; when empty, `password` is a refresh token.
             password: Its password or token.
         """
-        login = from_pair(username, password, "the command line")
+        login = from_pair(username, password, "")
         made = Credentials(given={host: login}, environ={})
         made._alone = True
         return made

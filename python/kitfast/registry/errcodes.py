@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ..errors import AuthenticationFailed, NotInRegistry, RegistryError
+from ..settings import Network
 from .retry import TRANSIENT_STATUSES, retry_after
 
 BODY_LIMIT = 16 * 1024
@@ -26,9 +27,11 @@ HINTS = {
     "DIGEST_INVALID": "the data was damaged on its way; try again",
     "MANIFEST_BLOB_UNKNOWN": "the registry lost a blob of this kit; push it again",
     "MANIFEST_INVALID": "the registry does not take this kind of artifact",
-    "MANIFEST_UNKNOWN": "see which tags there are: `kitfast list {place}`",
+    "MANIFEST_UNKNOWN": "check the repository's name, then which tags it has: "
+    "`kitfast list {place}{flags}`",
     "NAME_INVALID": "check the repository's name",
-    "NAME_UNKNOWN": "check the name; a private repository also asks for `kitfast login`",
+    "NAME_UNKNOWN": "check the repository's name; a private one may also ask for "
+    "`kitfast login {host}{flags}`",
     "TOOMANYREQUESTS": "wait, log in for a larger quota, or lower --concurrency",
     "UNSUPPORTED": "the registry does not offer this; its owner can say whether it could",
 }
@@ -64,7 +67,13 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
 
 
 def error_for(
-    status: int, headers: Mapping[str, str], body: bytes, ask: Ask, *, plain_http: bool = False
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    ask: Ask,
+    network: Network | None = None,
+    *,
+    plain_http: bool = False,
 ) -> RegistryError:
     """Makes the exception for an answer that is not the one asked for.
 
@@ -73,6 +82,7 @@ def error_for(
         headers: Its headers; `Retry-After` is taken from them.
         body: The start of its body.
         ask: What was asked.
+        network: How the registry was reached, for commands in the hint.
         plain_http: Whether plain HTTP was spoken, for the hint.
 
     Returns:
@@ -81,9 +91,12 @@ def error_for(
     code, said = _parse(body)
     kind = _class(status, code)
     reason = said or _words(status, body)
+    if code == "NAME_UNKNOWN":
+        reason = f"the repository is unknown there: {reason}"
+    flags = network.as_flags() if network is not None else ""
     return kind(
         f"{ask}: {reason} (HTTP {status})",
-        hint=_hint(status, code, body, ask, plain_http),
+        hint=_hint(status, code, body, ask, plain_http, flags),
         status=status,
         code=code,
         host=ask.host,
@@ -101,11 +114,15 @@ def _class(status: int, code: str | None) -> type[RegistryError]:
     return RegistryError
 
 
-def _hint(status: int, code: str | None, body: bytes, ask: Ask, plain_http: bool) -> str | None:
+def _hint(
+    status: int, code: str | None, body: bytes, ask: Ask, plain_http: bool, flags: str
+) -> str | None:
     if plain_http and status == 400 and b"HTTPS" in body[:BODY_LIMIT]:
         return "the registry speaks HTTPS: leave out --plain-http"
     if code in HINTS:
-        return HINTS[code].format(place=ask.place)
+        return HINTS[code].format(place=ask.place, host=ask.host, flags=flags)
+    if status == 401 or code == "UNAUTHORIZED":
+        return f"log in with `kitfast login {ask.host}{flags}`"
     if status == 403:
         return HINTS["DENIED"]
     if status == 404:

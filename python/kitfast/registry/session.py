@@ -129,7 +129,9 @@ class Session:
         """Makes the exception for an answer nobody wanted, from the start of its body."""
         body = await read_start(response, BODY_LIMIT, ask)
         plain = response.url.scheme == "http"
-        return error_for(response.status, response.headers, body, ask, plain_http=plain)
+        return error_for(
+            response.status, response.headers, body, ask, self.network, plain_http=plain
+        )
 
     async def open(
         self,

@@ -195,7 +195,10 @@ def test_login_asks_on_a_terminal(api: Fake, run: Run, monkeypatch: pytest.Monke
     ("words", "message"),
     [
         ("-u me", "no password given"),
+        ("-u me", "hint: add --password-stdin\n"),
         ("", "no username given"),
+        ("", "hint: add --username USER and --password-stdin\n"),
+        ("-p x", "hint: add --username USER\n"),
         ("--password-stdin", "--password-stdin needs --username"),
         ("-u me -p x --password-stdin", "exclude each other"),
         ("-u me --password-stdin", "holds no password"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kitfast.errors import AuthenticationFailed, NotInRegistry, RegistryError
 from kitfast.registry.errcodes import TEXT_LIMIT, Ask, clean, error_for
+from kitfast.settings import Network
 
 ASK = Ask("registry.test", "read the manifest v1", "models/one")
 
@@ -24,7 +25,7 @@ def body(code: str, message: str = "") -> bytes:
         (401, body("UNAUTHORIZED"), AuthenticationFailed, "kitfast login", False),
         (403, body("DENIED"), AuthenticationFailed, "no right", False),
         (403, b"", AuthenticationFailed, "no right", False),
-        (404, body("NAME_UNKNOWN"), NotInRegistry, "check the name", False),
+        (404, body("NAME_UNKNOWN"), NotInRegistry, "check the repository's name", False),
         (
             404,
             body("MANIFEST_UNKNOWN"),
@@ -109,3 +110,24 @@ def test_anything_becomes_one_line(status: int, sent: bytes, after: str) -> None
 def test_clean() -> None:
     assert clean("a\n\tb\x00c \x1b[0m") == "a b c [0m"
     assert clean("x" * 1000, 10) == "x" * 9 + "…"
+
+
+def test_an_unknown_repository_is_told_from_an_unknown_manifest() -> None:
+    error = error_for(404, {}, body("NAME_UNKNOWN", "no such name"), ASK)
+    assert "the repository is unknown there: no such name (HTTP 404)" in str(error)
+    error = error_for(404, {}, body("MANIFEST_UNKNOWN"), ASK)
+    assert "repository is unknown" not in str(error)
+    assert "check the repository's name" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "command"),
+    [
+        (404, "MANIFEST_UNKNOWN", "`kitfast list registry.test/models/one --plain-http`"),
+        (404, "NAME_UNKNOWN", "`kitfast login registry.test --plain-http`"),
+        (401, "UNAUTHORIZED", "`kitfast login registry.test --plain-http`"),
+    ],
+)
+def test_commands_in_hints_reach_the_same_registry(status: int, code: str, command: str) -> None:
+    error = error_for(status, {}, body(code), ASK, Network(plain_http=True))
+    assert command in str(error.hint)

@@ -54,8 +54,11 @@ def _credentials(username: str | None, password: str | None, stdin: bool) -> tup
         logging.getLogger("kitfast").warning(
             "others on this machine can see --password; --password-stdin hides it"
         )
-    user = username or _ask("Username: ", hidden=False)
-    return user, password if password is not None else _ask("Password: ", hidden=True)
+    missing = "" if username else "--username USER"
+    if password is None:
+        missing += f"{' and ' if missing else ''}--password-stdin"
+    user = username or _ask("Username: ", missing, hidden=False)
+    return user, password if password is not None else _ask("Password: ", missing, hidden=True)
 
 
 def _from_stdin() -> str:
@@ -67,11 +70,12 @@ def _from_stdin() -> str:
     return secret
 
 
-def _ask(prompt: str, *, hidden: bool) -> str:
+def _ask(prompt: str, missing: str, *, hidden: bool) -> str:
+    """Asks on the terminal; without one, `missing` are the flags to add."""
     if not sys.stdin.isatty():
         raise InvalidArgument(
             f"no {prompt.rstrip(': ').lower()} given, and no terminal to ask on",
-            hint="use --username with --password-stdin",
+            hint=f"add {missing}",
         )
     if hidden:
         return getpass.getpass(prompt, stream=sys.stderr).strip()
