@@ -70,6 +70,11 @@ class Reporter:
         """Counts `count` more bytes; a negative count takes back what must be redone."""
         self.at(self._done + count)
 
+    def reuse(self, count: int) -> None:
+        """Says that `count` bytes, all that is done, were there already."""
+        self._done = count
+        self._state = replace(self._state, reused=count)
+
     def at(self, done: int, total: int | None = None) -> None:
         """Sets the bytes done, and the total where it is now known."""
         self._done = done

@@ -14,7 +14,7 @@ from tests.support.faults import FaultyRegistry
 
 SIZE = 2 << 20
 LINE = re.compile(
-    r"^(\d+) layers?, [\d.]+ \w+ in [\d.]+ s, [\d.]+ [kMG]?B/s; "
+    r"^(\d+) layers?, [\d.]+ \w+ in [\d.]+ s, [\d.]+ (?:[KMG]i)?B/s; "
     r"held back by (the network|the registry|the disk|the hash|the CPU|--max-rate) \d+ %$",
     re.MULTILINE,
 )

@@ -45,3 +45,11 @@ def test_a_failing_callback_is_not_swallowed() -> None:
 
     with pytest.raises(RuntimeError, match="display"):
         Reporter(broken, "hash", "x").add(1)
+
+
+def test_bytes_that_were_there_are_reused() -> None:
+    seen: list[Progress] = []
+    reporter = Reporter(seen.append, "upload", "a", 10)
+    reporter.reuse(10)
+    reporter.finish()
+    assert seen == [Progress("upload", "a", 10, 10, reused=10, finished=True)]

@@ -231,5 +231,8 @@ async def send(
         mount_from=sibling,
         account=account,
     )
+    reused = layer.size if uploaded.how != "sent" else 0
+    if reused:
+        reporter.reuse(reused)
     reporter.finish()
-    return uploaded.sent, layer.size if uploaded.how != "sent" else 0
+    return uploaded.sent, reused

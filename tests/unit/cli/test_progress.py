@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import time
 
@@ -82,6 +83,30 @@ def test_bars_show_each_piece_and_forget_the_oldest_finished() -> None:
     assert shown[-2:] == [f"download layer-{MOST_BARS + 4}\\[bold]", "upload unknown size"]
     assert isinstance(console.file, io.StringIO)
     assert "layer-0[bold]" in console.file.getvalue()
+
+
+def test_bars_speak_of_binary_units_alone() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with Live(console) as live:
+        live(Progress("download", "layer", 0, 1000 * MIB))
+        live(Progress("download", "layer", 280 * MIB, 1000 * MIB))
+        time.sleep(0.01)
+        live(Progress("download", "layer", 281 * MIB, 1000 * MIB))
+    assert isinstance(console.file, io.StringIO)
+    drawn = console.file.getvalue()
+    assert "281.0 MiB of 1000.0 MiB" in drawn
+    assert re.search(r"[\d.]+ [KMGT]iB/s", drawn)
+    assert not re.search(r"[kMG]B", drawn)
+
+
+def test_what_is_there_already_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Lines()(Progress("upload", "a", 2 * MIB, 2 * MIB, reused=2 * MIB, finished=True))
+    assert capsys.readouterr().err == "upload a: already there, 2.0 MiB\n"
+    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    with Live(console) as live:
+        live(Progress("upload", "a", 2 * MIB, 2 * MIB, reused=2 * MIB, finished=True))
+    assert isinstance(console.file, io.StringIO)
+    assert "already there" in console.file.getvalue()
 
 
 def test_the_style_and_the_terminal_decide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kitfast.cli.render.units import decimal_rate, duration, rate, seconds, size
+from kitfast.cli.render.units import duration, rate, seconds, size
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,6 @@ def test_durations(seconds: float, text: str) -> None:
 def test_rates() -> None:
     assert rate(2048, 2) == "1.0 KiB/s"
     assert rate(2048, 0) == ""
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 B/s"), (999, "999 B/s"), (1500, "1.5 kB/s"), (2.5e6, "2.5 MB/s"), (1.44e9, "1.4 GB/s")],
-)
-def test_decimal_rate(count: float, text: str) -> None:
-    assert decimal_rate(count) == text
 
 
 @pytest.mark.parametrize(("time", "text"), [(0.04, "0.0 s"), (3.14, "3.1 s"), (61, "1 min 1 s")])

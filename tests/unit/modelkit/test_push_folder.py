@@ -11,6 +11,7 @@ from tests.support.folders import awkward, shards, tree
 from tests.support.registries import Running, plain_registry
 
 from kitfast import _core, aio, errors
+from kitfast.progress import Progress
 from kitfast.settings import Network
 
 __all__ = ["plain_registry"]
@@ -49,7 +50,13 @@ async def test_the_digests_are_those_of_pack_and_push(
     packed = await aio.pack(folder, home=tmp_path / "other", **options)
     assert (pushed.digest, pushed.size) == (packed.digest, packed.size)
     assert pushed.references[1].endswith(":v2")
-    again = await aio.push(folder, target, home=home, network=PLAIN, **options)
+    events: list[Progress] = []
+    again = await aio.push(
+        folder, target, home=home, network=PLAIN, progress=events.append, **options
+    )
+    ends = [event for event in events if event.step == "upload" and event.finished]
+    assert ends
+    assert all(event.reused == event.done == event.total for event in ends)
     assert (again.sent, again.digest) == (0, packed.digest)
     out = tmp_path / "out"
     got = await aio.unpack(pushed.references[1], out, remote=True, home=home, network=PLAIN)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kitfast.cli.failures import printable
 from kitfast.cli.render.kits import NONE
-from kitfast.cli.render.units import decimal_rate, seconds, size
+from kitfast.cli.render.units import seconds, size
 
 if TYPE_CHECKING:
     from kitfast import aio
@@ -93,7 +93,7 @@ def flow(result: aio.Flow) -> str:
     if result.held_back_by is None:
         return f"{words}; nothing had to be moved"
     cause = HOLDERS.get(result.held_back_by, result.held_back_by)
-    speed = decimal_rate(result.rate)
+    speed = f"{size(int(result.rate))}/s"
     return f"{words}, {speed}; held back by {cause} {result.share * 100:.0f} %"
 
 

@@ -78,6 +78,8 @@ def _line(event: Progress, seconds: float) -> str:
 
 
 def _last_line(event: Progress, seconds: float) -> str:
+    if event.reused and event.reused == event.done:
+        return f"{event.step} {short(event.name)}: already there, {size(event.done)}"
     moved = event.done - event.reused
     words = [f"{DONE[event.step]} {short(event.name)}: {size(event.done)}"]
     if event.reused:

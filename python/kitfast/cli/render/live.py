@@ -8,15 +8,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    DownloadColumn,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
-    TransferSpeedColumn,
 )
 from rich.progress import (
     Progress as Bars,
 )
+from rich.text import Text
 
 from kitfast.cli.failures import printable
 from kitfast.cli.render.progress import short
@@ -27,6 +28,22 @@ from kitfast.progress import Progress
 MOST_BARS = 12
 
 
+class _Moved(ProgressColumn):
+    """How much is done of how much, in the units of all other output."""
+
+    def render(self, task: Task) -> Text:
+        done = size(int(task.completed))
+        return Text(done if task.total is None else f"{done} of {size(int(task.total))}")
+
+
+class _Speed(ProgressColumn):
+    """Bytes a second, in the units of all other output."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{size(int(speed))}/s" if speed else "")
+
+
 class Live:
     """A progress callback that draws a bar for each piece of work, while it is entered."""
 
@@ -34,8 +51,8 @@ class Live:
         self._bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
+            _Moved(),
+            _Speed(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[note]}"),
             console=console or Console(stderr=True),
@@ -63,6 +80,8 @@ class Live:
         task = self._tasks[key]
         self._bars.update(task, completed=event.done, total=event.total)
         if event.finished:
+            if event.reused and event.reused == event.done:
+                self._bars.update(task, note="already there")
             del self._tasks[key]
             self._finish(task, event)
 

@@ -31,14 +31,6 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def decimal_rate(bytes_a_second: float) -> str:
-    """A speed in powers of ten, as links and disks are sold: `1.4 GB/s`."""
-    for unit, scale in (("GB/s", 1e9), ("MB/s", 1e6), ("kB/s", 1e3)):
-        if bytes_a_second >= scale:
-            return f"{bytes_a_second / scale:.1f} {unit}"
-    return f"{bytes_a_second:.0f} B/s"
-
-
 def seconds(time: float) -> str:
     """How long something took: tenths of a second below a minute."""
     return f"{time:.1f} s" if time < 59.95 else duration(time)
