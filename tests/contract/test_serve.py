@@ -15,9 +15,11 @@ from tests.support.memory import MemoryBlob, random_blob
 from tests.support.shelf import MemoryShelf
 from yarl import URL
 
+from kitfast import aio
 from kitfast.errors import InvalidArgument
 from kitfast.registry.serve import Server
 from kitfast.registry.serve import uploads as uploads_module
+from kitfast.settings import Network
 
 BLOB = random_blob(3_000_000)
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -295,3 +297,23 @@ async def test_memory_stays_small_while_a_large_blob_is_served(tmp_path: Path) -
         await asyncio.sleep(0.3)
         # What was read ahead fills the sockets' buffers and no more.
         assert sum(asked) < 32 * MIB and max(asked) <= MIB
+
+
+async def test_a_kit_is_pushed_back_to_the_store_that_packed_it(tmp_path: Path) -> None:
+    model, home, away = tmp_path / "model", tmp_path / "home", tmp_path / "away"
+    model.mkdir()
+    (model / "Kitfile").write_text('manifestVersion: "1.0"\nmodel: {path: weights}\n')
+    (model / "weights").write_bytes(BLOB.data)
+    packed = await aio.pack(model, tags=["kit:v1"], home=home)
+    where: asyncio.Future[aio.Serving] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(aio.serve(port=0, home=home, ready=where.set_result))
+    try:
+        host = (await asyncio.wait_for(where, 10)).address
+        plain = Network(plain_http=True)
+        await aio.pull(f"{host}/kit:v1", home=away, network=plain)
+        pushed = await aio.push(f"{host}/kit:v1", f"{host}/kit:v2", home=away, network=plain)
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    assert (pushed.digest, pushed.sent) == (packed.digest, 0)
+    assert (await aio.info("kit:v2", home=home)).model is not None

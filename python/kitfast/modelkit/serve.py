@@ -90,8 +90,9 @@ class _Shelf:
 
     def put_manifest(self, repository: str, tag: str | None, manifest: StoredManifest) -> None:
         parsed = parse(manifest.data, manifest.media_type)
-        if isinstance(parsed, Manifest):
-            # Configs stand beside their manifests, where every verb looks for them.
+        # Configs stand beside their manifests, where every verb looks for them. One that a
+        # kit of this store shares is there already, and is no blob of its own.
+        if isinstance(parsed, Manifest) and self._store.manifests.get(parsed.config.digest) is None:
             config = self._store.blobs.blob(parsed.config.digest)
             self._store.manifests.put(config.read(0, config.size))
         self._store.manifests.put(manifest.data)
