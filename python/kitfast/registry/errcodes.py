@@ -92,7 +92,8 @@ def error_for(
     kind = _class(status, code)
     reason = said or _words(status, body)
     if code == "NAME_UNKNOWN":
-        reason = f"the repository is unknown there: {reason}"
+        # Each registry has words of its own for it, and not all name what is missing.
+        reason = "the registry has no such repository"
     flags = network.as_flags() if network is not None else ""
     return kind(
         f"{ask}: {reason} (HTTP {status})",

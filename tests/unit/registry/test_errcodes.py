@@ -114,9 +114,9 @@ def test_clean() -> None:
 
 def test_an_unknown_repository_is_told_from_an_unknown_manifest() -> None:
     error = error_for(404, {}, body("NAME_UNKNOWN", "no such name"), ASK)
-    assert "the repository is unknown there: no such name (HTTP 404)" in str(error)
+    assert "the registry has no such repository (HTTP 404)" in str(error)
     error = error_for(404, {}, body("MANIFEST_UNKNOWN"), ASK)
-    assert "repository is unknown" not in str(error)
+    assert "no such repository" not in str(error)
     assert "check the repository's name" in str(error.hint)
 
 
