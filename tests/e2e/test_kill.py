@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from tests.support import folders
 from tests.support.commands import Kitfast, wait
-from tests.support.killing import kill_often
+from tests.support.killing import kill_often, wait_for_journals
 from tests.support.registries import Running
 from tests.support.slow import slowed
 
@@ -125,8 +124,8 @@ def test_goes_on_where_it_was(
         into = ("--dir", tmp_path / "target") if verb == "unpack" else ()
         words = (verb, reference, "--plain-http", *into)
         child = other.start(*words)
-        # A journal is written about every second.
-        time.sleep(3)
+        # One is written about every second: the second one knows of a second of bytes.
+        wait_for_journals(tmp_path, 2)
         os.kill(child.pid, signal.SIGKILL)
         wait(child)
         assert child.returncode == -signal.SIGKILL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -38,3 +39,19 @@ def kill_often(
         killed += child.returncode == -9
         check()
     return killed
+
+
+def wait_for_journals(folder: Path, count: int) -> None:
+    """Returns when journals below `folder` have been written `count` times.
+
+    Watching them instead of the clock: how long a start takes is up to the machine.
+    """
+    deadline = time.monotonic() + 60
+    written: set[tuple[str, int]] = set()
+    while len(written) < count:
+        assert time.monotonic() < deadline, f"{len(written)} journals below {folder} in a minute"
+        for path in folder.rglob("journal"):
+            # It is replaced by a rename all the while.
+            with contextlib.suppress(FileNotFoundError):
+                written.add((str(path), path.stat().st_mtime_ns))
+        time.sleep(0.02)
