@@ -106,7 +106,7 @@ def _where_to_get(reference: Reference) -> str:
             f"{here}; pack it with `kitfast pack DIRECTORY --tag {reference}`, or name the "
             f"registry that has it too, as in registry.example/{reference}"
         )
-    return f"{here}; `kitfast pull {reference}` fetches it"
+    return f"{here}; `kitfast pull` fetches from a registry"
 
 
 async def fetch(registry: Registry, reference: Reference) -> Kit:
