@@ -302,7 +302,7 @@ class Target:
     def put(self, name: str, data: bytes, mode: int = 0o644) -> bool:
         """Writes a small file at once; False if one is there and is kept.
 
-        One that is there with the same bytes is fine whatever `existing` says.
+        One that is there with the same bytes is fine whatever `existing` says, and counts.
 
         Raises:
             AlreadyExists: a file is there and must not be replaced.
@@ -321,6 +321,19 @@ class Target:
         Raises:
             AlreadyExists: a file is there and must not be replaced.
             UnsafeMember: the name leads out of the folder.
+        """
+    def has_file(self, name: str) -> bool:
+        """Whether a regular file of this name is there.
+
+        Raises:
+            UnsafeMember: the name leads out of the folder.
+        """
+    def count_kept(self, files: int) -> None:
+        """Counts files that are there and are kept without a landing."""
+    def abandon(self) -> None:
+        """Removes all that was staged through this object; not what stood there before.
+
+        For a failure that a second try cannot get past. No landing may be open.
         """
     def free_space(self) -> int:
         """Bytes this user may still write on the folder's file system."""
@@ -387,6 +400,20 @@ class Landing:
             Busy: somebody else is receiving this blob into this folder.
             UnsafeMember: a name that leads out of the folder.
             NoSpace, FileError: the files cannot be made.
+            InvalidArgument: another shape, a digest that is none, a name missing or too much.
+        """
+    @staticmethod
+    def has_published(
+        target: Target, digest: str, size: int, shape: str, name: str | None = None
+    ) -> bool:
+        """Whether files of this blob in the folder may be an earlier, interrupted run's.
+
+        Makes nothing. The arguments are those of `into_target`; true also while somebody
+        else is receiving the blob.
+
+        Raises:
+            UnsafeMember: a name that leads out of the folder.
+            FileError: what the earlier run left cannot be read.
             InvalidArgument: another shape, a digest that is none, a name missing or too much.
         """
     @property

@@ -52,6 +52,27 @@ impl Landing {
         .map_err(raise)
     }
 
+    #[staticmethod]
+    #[pyo3(signature = (target, digest, size, shape, name = None))]
+    fn has_published(
+        py: Python<'_>,
+        target: &Bound<'_, Target>,
+        digest: &str,
+        size: u64,
+        shape: &str,
+        name: Option<OsString>,
+    ) -> PyResult<bool> {
+        let target = target.get().0.clone();
+        py.detach(|| {
+            let name = name.map(|name| file_name(&name)).transpose()?;
+            // The mode says nothing about what is there.
+            let mode = 0;
+            let plan = plan(digest, size, shape, Sink::Target { target, name, mode })?;
+            landing::Landing::has_published(&plan)
+        })
+        .map_err(raise)
+    }
+
     #[getter]
     fn size(&self) -> u64 {
         self.0.size()
@@ -126,6 +147,10 @@ impl Landing {
 }
 
 fn open(digest: &str, size: u64, shape: &str, sink: Sink) -> Result<Landing> {
+    landing::Landing::open(plan(digest, size, shape, sink)?).map(Landing)
+}
+
+fn plan(digest: &str, size: u64, shape: &str, sink: Sink) -> Result<Plan> {
     let shape = match shape {
         "whole" => Shape::Whole,
         "tar" => Shape::Tar,
@@ -134,13 +159,12 @@ fn open(digest: &str, size: u64, shape: &str, sink: Sink) -> Result<Landing> {
         other => return Err(Error::invalid(format!("no shape is called {other:?}"))),
     };
     let digest = hex::parse_sha256(digest)?;
-    landing::Landing::open(Plan {
+    Ok(Plan {
         digest,
         size,
         shape,
         sink,
     })
-    .map(Landing)
 }
 
 fn file_name(name: &OsString) -> Result<Name> {

@@ -67,6 +67,22 @@ impl Target {
         .map_err(raise)
     }
 
+    fn has_file(&self, py: Python<'_>, name: OsString) -> PyResult<bool> {
+        py.detach(|| {
+            let name = Name::check(name.as_bytes())?;
+            Ok(self.0.size_of(&name)?.is_some())
+        })
+        .map_err(raise)
+    }
+
+    fn count_kept(&self, files: u64) {
+        self.0.count_kept(files);
+    }
+
+    fn abandon(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.abandon()).map_err(raise)
+    }
+
     fn free_space(&self, py: Python<'_>) -> PyResult<u64> {
         py.detach(|| self.0.free_space()).map_err(raise)
     }

@@ -107,44 +107,42 @@ fn publish(shared: &Shared, target: &Target) -> Result<()> {
         let Some(slot) = entry.slot else {
             return Ok(());
         };
-        publish_one(shared, target, entry, slot)?;
-        if target.patterns().want(&entry.name) {
-            record.note(target, &entry.name)?;
-        }
-        Ok(())
+        let fate = publish_one(shared, target, entry, slot)?;
+        record.note(target, &entry.name, fate)
     })?;
     record.commit()?;
     shared.staging.clear_but_record()
 }
 
 /// A staged file that is gone was published by the run that crashed.
+///
+/// One that is kept out stays staged: another run may have another rule.
 pub(super) fn publish_one(
     shared: &Shared,
     target: &Target,
     entry: &super::members::Entry,
     slot: u64,
-) -> Result<()> {
+) -> Result<Fate> {
     let file = slot_file(slot);
     if shared.staging.size_of(&file)?.is_none() {
         if shared.lock().map.committing && !target.patterns().want(&entry.name) {
-            return Ok(());
+            return Ok(Fate::Skip);
         }
         if !shared.lock().map.committing {
             return Err(Error::internal(format!("{} was never made", entry.name)));
         }
         let size = target.size_of(&entry.name)?;
         target.count_published(1, size.unwrap_or_default());
-        return Ok(());
+        return Ok(Fate::Write);
     }
     match target.fate(&entry.name)? {
         Fate::Write => {}
-        Fate::Skip => return shared.staging.remove(&file),
+        Fate::Skip => return Ok(Fate::Skip),
         Fate::Keep => {
-            target.count_kept();
-            return shared.staging.remove(&file);
+            target.count_kept(1);
+            return Ok(Fate::Keep);
         }
     }
-    target
-        .publish(&shared.staging, &file, &entry.name, Some(entry.mode))
-        .map(drop)
+    let written = target.publish(&shared.staging, &file, &entry.name, Some(entry.mode))?;
+    Ok(if written { Fate::Write } else { Fate::Keep })
 }

@@ -61,6 +61,14 @@ impl Front {
             .map(Ok)
     }
 
+    /// Writes the small files that lie before the front.
+    fn settle(&mut self) -> Result<()> {
+        match &mut self.small {
+            Some(small) => small.write_until(self.at, &self.shared),
+            None => Ok(()),
+        }
+    }
+
     /// Reads one piece, and moves what of it strayed into the spool.
     fn read(&self, piece: &Piece, buffer: &mut [u8]) -> Result<()> {
         let wrap = |error| Error::io(self.shared.staging.path("member"), error);
@@ -95,6 +103,11 @@ impl Feed for Front {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
         let pieces = match self.next(buffer.len() as u64)? {
             Ok(pieces) => pieces,
+            Err(Filled::End) => {
+                // All may have been hashed by an earlier run that was then refused.
+                self.settle()?;
+                return Ok(Filled::End);
+            }
             Err(other) => return Ok(other),
         };
         let mut filled = 0;
@@ -108,9 +121,7 @@ impl Feed for Front {
             filled += length;
         }
         self.at += filled as u64;
-        if let Some(small) = &mut self.small {
-            small.write_until(self.at, &self.shared)?;
-        }
+        self.settle()?;
         Ok(Filled::Bytes(filled))
     }
 
@@ -237,13 +248,20 @@ impl SmallFiles {
         }
     }
 
+    /// Whether an earlier run wrote this file: one that was refused has hashed on, but
+    /// written no more. What is gone while it is published has its name already.
+    fn was_written(&self, member: &Member, file: &str, shared: &Shared) -> Result<bool> {
+        Ok(member.end() <= self.written
+            && (shared.lock().map.committing || shared.staging.size_of(file)? == Some(member.size)))
+    }
+
     fn write(&mut self, member: &Member, shared: &Shared) -> Result<()> {
         if member.kind != Kind::File {
             return Ok(());
         }
         let name = slot_file(self.slot);
         self.slot += 1;
-        if member.size >= PLACE_LIMIT || member.end() <= self.written {
+        if member.size >= PLACE_LIMIT || self.was_written(member, &name, shared)? {
             return Ok(());
         }
         let mut bytes = vec![0; member.size as usize];

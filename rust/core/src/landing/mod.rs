@@ -76,6 +76,29 @@ impl Landing {
         landing.begin(staging)
     }
 
+    /// Whether files with this blob's names in the target may be an earlier run's own.
+    ///
+    /// Nothing is made. True also while somebody else receives it: opening it tells.
+    ///
+    /// # Errors
+    /// Those of [`Landing::open`] for a plan that does not fit.
+    pub fn has_published(plan: &Plan) -> Result<bool> {
+        plan.check()?;
+        let Sink::Target { target, .. } = &plan.sink else {
+            return Ok(false);
+        };
+        if !target.has_staging(&plan.key())? {
+            return Ok(false);
+        }
+        let Some(staging) = plan.staging()? else {
+            return Ok(true);
+        };
+        let known = record::check(&staging, plan, target)?.is_some()
+            || open::was_committing(plan, &staging)?;
+        staging.release();
+        Ok(known)
+    }
+
     fn begin(mut self, staging: Staging) -> Result<Self> {
         if self.was_published(&staging)? {
             staging.release();
@@ -107,10 +130,11 @@ impl Landing {
         let Sink::Target { target, .. } = &self.plan.sink else {
             return Ok(false);
         };
-        let Some((files, bytes)) = record::check(staging, &self.plan, target)? else {
+        let Some(told) = record::check(staging, &self.plan, target)? else {
             return Ok(false);
         };
-        target.count_published(files, bytes);
+        target.count_published(told.files, told.bytes);
+        target.count_kept(told.kept);
         Ok(true)
     }
 
@@ -131,7 +155,7 @@ impl Landing {
         }
         let fate = fate?;
         if fate == Fate::Keep {
-            target.count_kept();
+            target.count_kept(1);
         }
         Ok(fate != Fate::Write)
     }

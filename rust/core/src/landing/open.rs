@@ -36,6 +36,26 @@ pub fn fresh(plan: &Plan, staging: &Staging) -> Result<Opened> {
 /// # Errors
 /// [`Error::Corrupt`] for a journal that does not fit the plan or the files.
 pub fn resume(plan: &Plan, staging: &Staging) -> Result<Option<Opened>> {
+    match read_journal(plan, staging)? {
+        Some(journal) => restore(plan, staging, journal).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Whether an earlier run of this boot was stopped while it gave files their names.
+pub fn was_committing(plan: &Plan, staging: &Staging) -> Result<bool> {
+    match read_journal(plan, staging) {
+        Ok(journal) => Ok(journal.is_some_and(|journal| journal.committing && is_fresh(&journal))),
+        Err(Error::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_fresh(journal: &Journal) -> bool {
+    !journal.boot.is_empty() && journal.boot == journal::boot()
+}
+
+fn read_journal(plan: &Plan, staging: &Staging) -> Result<Option<Journal>> {
     let Some(file) = staging.open_file("journal")? else {
         return Ok(None);
     };
@@ -46,7 +66,7 @@ pub fn resume(plan: &Plan, staging: &Staging) -> Result<Option<Opened>> {
     if journal.identity != plan.identity() {
         return Err(stale("was written for another blob"));
     }
-    restore(plan, staging, journal).map(Some)
+    Ok(Some(journal))
 }
 
 fn restore(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened> {
@@ -56,7 +76,7 @@ fn restore(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened> {
     if staging.size_of("spool")? != Some(plan.size) {
         return Err(stale("does not fit its spool"));
     }
-    let same_boot = !journal.boot.is_empty() && journal.boot == journal::boot();
+    let same_boot = is_fresh(&journal);
     if journal.committing && !same_boot {
         return Err(stale("was publishing when the machine stopped"));
     }

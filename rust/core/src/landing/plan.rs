@@ -118,12 +118,15 @@ impl Plan {
                 let key = format!("{}-{shape}", hex::encode(&self.digest));
                 Staging::open(std::os::fd::AsFd::as_fd(&parent), &folder, &key)
             }
-            Sink::Target { target, .. } => {
-                let tag = blake3::hash(&self.identity());
-                let short = hex::encode(&tag.as_bytes()[..8]);
-                target.staging(&format!("{}-{short}", hex::encode(&self.digest)))
-            }
+            Sink::Target { target, .. } => target.staging(&self.key()),
         }
+    }
+
+    /// What its staging folder in a target is called.
+    pub(super) fn key(&self) -> String {
+        let tag = blake3::hash(&self.identity());
+        let short = hex::encode(&tag.as_bytes()[..8]);
+        format!("{}-{short}", hex::encode(&self.digest))
     }
 
     /// Whether the headers are followed while the bytes arrive.

@@ -8,8 +8,22 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use super::journal;
 use super::plan::Plan;
 use crate::tar::Name;
-use crate::target::{RECORD, Staging, Target};
+use crate::target::{Existing, Fate, RECORD, Staging, Target};
 use crate::{Error, Result};
+
+/// Added to a name's length: the file was there before, and was kept.
+const KEPT: u32 = 1 << 31;
+
+/// What a record tells of an earlier run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Files it published.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files it kept.
+    pub kept: u64,
+}
 
 /// Writes down names and what `stat` says of them.
 pub struct Writer<'a> {
@@ -31,10 +45,15 @@ impl<'a> Writer<'a> {
         Ok(writer)
     }
 
-    /// Notes one file as it stands now.
-    pub fn note(&mut self, target: &Target, name: &Name) -> Result<()> {
+    /// Notes one file as it stands now, unless it was not wanted.
+    pub fn note(&mut self, target: &Target, name: &Name, fate: Fate) -> Result<()> {
+        let kept = match fate {
+            Fate::Skip => return Ok(()),
+            Fate::Keep => KEPT,
+            Fate::Write => 0,
+        };
         let stamp = target.stamp(name)?.unwrap_or_default();
-        self.put(&(name.as_bytes().len() as u32).to_le_bytes())?;
+        self.put(&(name.as_bytes().len() as u32 | kept).to_le_bytes())?;
         self.put(name.as_bytes())?;
         self.put(&stamp)
     }
@@ -60,8 +79,10 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// How many files and bytes an earlier run published, if all of them are as it left them.
-pub fn check(staging: &Staging, plan: &Plan, target: &Target) -> Result<Option<(u64, u64)>> {
+/// What an earlier run published, if all of it is as it left it.
+///
+/// Files it kept because they were there are settled only for a run with the same rule.
+pub fn check(staging: &Staging, plan: &Plan, target: &Target) -> Result<Option<Told>> {
     let Some(file) = staging.open_file(RECORD)? else {
         return Ok(None);
     };
@@ -73,7 +94,7 @@ pub fn check(staging: &Staging, plan: &Plan, target: &Target) -> Result<Option<(
     if input.take(expected.len()).as_ref() != Some(&expected) {
         return Ok(None);
     }
-    let (mut files, mut bytes) = (0, 0);
+    let mut told = Told::default();
     loop {
         let sum = input.sum.finalize();
         match input.number() {
@@ -81,9 +102,10 @@ pub fn check(staging: &Staging, plan: &Plan, target: &Target) -> Result<Option<(
                 let whole = input
                     .take(32)
                     .is_some_and(|stated| stated == sum.as_bytes());
-                return Ok(whole.then_some((files, bytes)));
+                return Ok(whole.then_some(told));
             }
-            Some(length @ ..=4096) => {
+            Some(stated) if stated & !KEPT <= 4096 => {
+                let (length, kept) = (stated & !KEPT, stated & KEPT != 0);
                 let name = input
                     .take(length as usize)
                     .and_then(|raw| Name::check(&raw).ok());
@@ -93,8 +115,14 @@ pub fn check(staging: &Staging, plan: &Plan, target: &Target) -> Result<Option<(
                 if target.stamp(&name)?.is_none_or(|now| now != stamp[..]) {
                     return Ok(None);
                 }
-                files += 1;
-                bytes += u64::from_le_bytes(std::array::from_fn(|at| stamp[8 + at]));
+                if kept && target.existing() != Existing::Keep {
+                    return Ok(None);
+                }
+                told.kept += u64::from(kept);
+                if !kept {
+                    told.files += 1;
+                    told.bytes += u64::from_le_bytes(std::array::from_fn(|at| stamp[8 + at]));
+                }
             }
             _ => return Ok(None),
         }

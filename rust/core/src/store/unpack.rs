@@ -124,7 +124,7 @@ impl Unpacking<'_> {
     pub(super) fn admit(&self, name: Name, mode: u32, body: Body) -> Result<Option<Entry>> {
         match self.target.fate(&name)? {
             Fate::Write => return Ok(Some(Entry { name, mode, body })),
-            Fate::Keep => self.target.count_kept(),
+            Fate::Keep => self.target.count_kept(1),
             Fate::Skip => {}
         }
         Ok(None)

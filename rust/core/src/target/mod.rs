@@ -61,6 +61,7 @@ pub struct Target {
     umask: u32,
     folds_case: bool,
     modes: Mutex<Vec<(Name, u32)>>,
+    made: Mutex<Vec<String>>,
     files: AtomicU64,
     bytes: AtomicU64,
     kept: AtomicU64,
@@ -84,6 +85,7 @@ impl Target {
             umask: 0o022,
             folds_case: false,
             modes: Mutex::default(),
+            made: Mutex::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             kept: AtomicU64::new(0),
@@ -150,9 +152,49 @@ impl Target {
             match Staging::open(parent.as_fd(), &path, key) {
                 // Somebody who was done removed the staging folder in between.
                 Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
-                outcome => return outcome,
+                outcome => {
+                    let opened = outcome?;
+                    if opened.as_ref().is_some_and(Staging::is_new) && !key.starts_with(FRESH) {
+                        self.made().push(key.to_owned());
+                    }
+                    return Ok(opened);
+                }
             }
         }
+    }
+
+    /// Whether there is a staging folder called `key`.
+    pub fn has_staging(&self, key: &str) -> Result<bool> {
+        let name = format!("{RESERVED}staging");
+        let wrap = |error: Errno| Error::io(self.path.join(&name), error.into());
+        match beneath::open_list(self.root.as_fd(), name.as_bytes()) {
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(wrap(error)),
+            Ok(folder) => {
+                let there = beneath::look(folder.as_fd(), key.as_bytes()).map_err(wrap)?;
+                Ok(there.is_some())
+            }
+        }
+    }
+
+    fn made(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes what was staged through this target and did not stand there before.
+    ///
+    /// For a failure that no other try of the same can get past. What an earlier run was
+    /// interrupted at stays.
+    pub fn abandon(&self) -> Result<()> {
+        let made = std::mem::take(&mut *self.made());
+        for key in made {
+            if self.has_staging(&key)?
+                && let Some(staging) = self.staging(&key)?
+            {
+                staging.destroy()?;
+            }
+        }
+        self.remove_staging_if_empty()
     }
 
     /// A staging folder nobody else has.
@@ -231,9 +273,14 @@ impl Target {
                 staging.destroy()?;
             }
         }
+        self.remove_staging_if_empty()
+    }
+
+    fn remove_staging_if_empty(&self) -> Result<()> {
+        let name = format!("{RESERVED}staging");
         match unlinkat(&self.root, name.as_str(), AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
-            Err(error) => Err(wrap(error)),
+            Err(error) => Err(Error::io(self.path.join(&name), error.into())),
         }
     }
 

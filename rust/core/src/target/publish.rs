@@ -101,7 +101,7 @@ impl Target {
                 Ok(true)
             }
             Err(Errno::EXIST) if self.existing == Existing::Keep => {
-                self.count_kept();
+                self.count_kept(1);
                 staging.remove(file)?;
                 Ok(false)
             }
@@ -146,26 +146,32 @@ impl Target {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Notes that a file was left alone because it was there.
-    pub fn count_kept(&self) {
-        self.kept.fetch_add(1, Ordering::Relaxed);
+    /// Counts files that were left alone because they were there.
+    pub fn count_kept(&self, files: u64) {
+        self.kept.fetch_add(files, Ordering::Relaxed);
     }
 
     /// Writes a small file at once; `false` where one is there and is kept.
     ///
-    /// One that is there with the same bytes is fine whatever the rule.
+    /// One that is there with the same bytes is fine whatever the rule, and counts.
     pub fn put(&self, name: &Name, data: &[u8], mode: u32) -> Result<bool> {
         if name.is_root() {
             return Err(unsafe_member(b"", "it has no name"));
         }
         if self.patterns.want(name) && self.holds(name, data)? {
+            match self.existing {
+                Existing::Keep => self.count_kept(1),
+                Existing::Refuse | Existing::Overwrite => {
+                    self.count_published(1, data.len() as u64);
+                }
+            }
             return Ok(true);
         }
         match self.fate(name)? {
             Fate::Write => {}
             Fate::Skip => return Ok(false),
             Fate::Keep => {
-                self.count_kept();
+                self.count_kept(1);
                 return Ok(false);
             }
         }

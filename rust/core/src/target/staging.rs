@@ -28,6 +28,7 @@ pub struct Staging {
     parent: OwnedFd,
     name: String,
     path: PathBuf,
+    is_new: bool,
 }
 
 impl Staging {
@@ -38,7 +39,7 @@ impl Staging {
         let path = path.join(name);
         let wrap = |error: Errno| Error::io(&path, error.into());
         loop {
-            beneath::make_one(parent, name.as_bytes(), 0o700).map_err(wrap)?;
+            let is_new = beneath::make_one(parent, name.as_bytes(), 0o700).map_err(wrap)?;
             let folder = match openat(parent, name, FOLDER, Mode::empty()) {
                 Err(Errno::NOENT) => continue,
                 outcome => outcome.map_err(wrap)?,
@@ -60,9 +61,15 @@ impl Staging {
                     parent,
                     name: name.into(),
                     path,
+                    is_new,
                 }));
             }
         }
+    }
+
+    /// Whether it was made by opening it.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// The folder itself.

@@ -61,7 +61,7 @@ fn crash_after(plan: &Plan, blob: &[u8], done: usize) {
         .each(|entry| match (entry.slot, left) {
             (Some(slot), 1..) => {
                 left -= 1;
-                commit::publish_one(&shared, target, entry, slot)
+                commit::publish_one(&shared, target, entry, slot).map(drop)
             }
             _ => Ok(()),
         })
@@ -194,4 +194,99 @@ fn a_journal_that_lies_costs_time_never_bytes() {
             Err(error) => assert!(matches!(error, Error::DigestMismatch { .. })),
         }
     }
+}
+
+#[test]
+fn what_one_rule_refused_another_can_finish() {
+    let files = files_of(&[10, 70_000, 300]);
+    let tar = tar_of(&files);
+    let theirs = "dir/0";
+    for existing in [Existing::Keep, Existing::Overwrite] {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("dir")).unwrap();
+        std::fs::write(root.path().join(theirs), b"theirs").unwrap();
+        let refusing = plan(&tar, Shape::Tar, to_target(root.path(), Existing::Refuse));
+        let landing = Landing::open(refusing).unwrap();
+        assert!(matches!(landing.write(0, &tar), Err(Error::Exists { .. })));
+        while landing.hashed() < tar.len() as u64 {
+            Pool::shared().wake();
+        }
+        // A kill just after a journal of the refused state was written.
+        landing.open_one().unwrap().journal_now().unwrap();
+        drop(landing);
+        let sink = to_target(root.path(), existing);
+        let landing = Landing::open(plan(&tar, Shape::Tar, sink.clone())).unwrap();
+        assert_eq!((landing.missing(), landing.warning()), (vec![], None));
+        finish(&landing).unwrap();
+        finish_target(&sink);
+        let mut expected = files.clone();
+        if existing == Existing::Keep {
+            expected.insert(theirs.into(), b"theirs".to_vec());
+        }
+        assert!(read_all(root.path()) == expected, "{existing:?}");
+    }
+}
+
+#[test]
+fn a_file_one_run_kept_is_not_taken_for_published() {
+    let files = files_of(&[10, 70_000]);
+    let tar = tar_of(&files);
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("dir")).unwrap();
+    std::fs::write(root.path().join("dir/0"), b"theirs").unwrap();
+    let keeping = plan(&tar, Shape::Tar, to_target(root.path(), Existing::Keep));
+    let landing = Landing::open(keeping.clone()).unwrap();
+    write_all(&landing, &tar);
+    finish(&landing).unwrap();
+    // Killed before the target was finished; the same again keeps the same.
+    assert!(Landing::has_published(&keeping).unwrap());
+    let again = plan(&tar, Shape::Tar, to_target(root.path(), Existing::Keep));
+    assert_eq!(Landing::open(again.clone()).unwrap().missing(), vec![]);
+    let Sink::Target { target, .. } = &again.sink else {
+        panic!("no target")
+    };
+    assert_eq!((target.files(), target.kept()), (1, 1));
+    let sink = to_target(root.path(), Existing::Overwrite);
+    let landing = Landing::open(plan(&tar, Shape::Tar, sink.clone())).unwrap();
+    write_all(&landing, &tar);
+    finish(&landing).unwrap();
+    finish_target(&sink);
+    assert!(read_all(root.path()) == files);
+}
+
+#[test]
+fn an_abandoned_target_forgets_its_own_staging_alone() {
+    let tar = tar_of(&files_of(&[10, 70_000]));
+    let other = bytes(4, 100_000);
+    let root = tempfile::tempdir().unwrap();
+    let early = plan(
+        &other,
+        Shape::Whole,
+        named(to_target(root.path(), Existing::Refuse), "w"),
+    );
+    let landing = Landing::open(early).unwrap();
+    landing.write(0, &other[..50_000]).unwrap();
+    landing.keep().unwrap();
+    let sink = to_target(root.path(), Existing::Refuse);
+    let Sink::Target { target, .. } = &sink else {
+        panic!("no target")
+    };
+    for (blob, plan) in [
+        (&tar, plan(&tar, Shape::Tar, sink.clone())),
+        (&other, plan(&other, Shape::Whole, named(sink.clone(), "w"))),
+    ] {
+        assert!(!Landing::has_published(&plan).unwrap());
+        let landing = Landing::open(plan).unwrap();
+        landing.write(0, &blob[..40_000]).unwrap();
+        landing.keep().unwrap();
+    }
+    let staging = root.path().join(".kitfast-staging");
+    assert_eq!(std::fs::read_dir(&staging).unwrap().count(), 2);
+    target.abandon().unwrap();
+    assert_eq!(std::fs::read_dir(&staging).unwrap().count(), 1);
+    let landing = Landing::open(plan(&other, Shape::Whole, named(sink.clone(), "w"))).unwrap();
+    assert_eq!(landing.reused(), 50_000);
+    landing.discard().unwrap();
+    target.abandon().unwrap();
+    assert!(!staging.exists());
 }
