@@ -11,7 +11,8 @@ from kitfast.errors import NoSpace
 def require_space(folder: Path, needed: int) -> None:
     """Checks that `needed` bytes fit on the disk of `folder` (or of its nearest parent).
 
-    A disk can still fill up later; this only spares the hours until then.
+    A disk can still fill up later; this only spares the hours until then. One that says
+    it has no blocks at all does not tell, and is not asked.
 
     Raises:
         NoSpace: there is less; the message says how much is needed and how much is there.
@@ -20,6 +21,8 @@ def require_space(folder: Path, needed: int) -> None:
     while not there.exists():
         there = there.parent
     disk = os.statvfs(there)
+    if disk.f_blocks == 0:
+        return
     free = disk.f_bavail * disk.f_frsize
     if needed > free:
         raise NoSpace(

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kitfast import _core, offload, settings
-from kitfast.errors import FileError, InvalidArgument
+from kitfast.errors import AlreadyExists, FileError, InvalidArgument, UnsafeMember
 from kitfast.kitfile import yaml
 from kitfast.kitfile.filter import Filters, parse_filters
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.validate import clean
+from kitfast.modelkit.collide import has_to_come, open_target
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.parents import chain
@@ -86,7 +87,8 @@ async def unpack(
     Raises:
         NotFound: neither the store nor the registry holds the kit.
         FileError: `directory`, or what should hold it, is no folder.
-        AlreadyExists: a file is there, and neither option says what to do with it.
+        AlreadyExists: a file is there, and neither option says what to do with it. Where
+            the kit's manifest tells, nothing has been fetched or written by then.
         DigestMismatch: a layer is not what the manifest says; none of its files is left.
     """
     if overwrite and ignore_existing:
@@ -143,8 +145,8 @@ class _Job:
         """The folder that a layer's names are relative to, opened once."""
         if under not in self.targets:
             self.targets[under] = await offload.run(
-                _core.Target,
-                str(self.directory / under),
+                open_target,
+                self.directory / under,
                 self.existing,
                 self.include,
                 self.exclude,
@@ -171,10 +173,24 @@ class _Job:
             narrowed = wanted.for_parent()
             if narrowed is not None:
                 choices.append((parent, narrowed))
-        # A parent's model first, as in kit: the kit itself has the last word.
         try:
+            picked = [await self._pick(kit, chosen) for kit, chosen in choices]
+            needed = sum(item.descriptor.size for items in picked for item in items)
+            require_space(self.directory, needed)
             for kit, chosen in reversed(choices):
-                await self._unpack(kit, chosen, local[str(kit.reference)])
+                if chosen.kitfile:
+                    (await self._target()).put("Kitfile", yaml.to_bytes(kit.kitfile))
+            # A parent's model first, as in kit: the kit itself has the last word.
+            for (kit, _), items in reversed(list(zip(choices, picked, strict=True))):
+                if local[str(kit.reference)]:
+                    await self._from_store(items)
+                else:
+                    await self._from_registry(kit, items)
+        except (AlreadyExists, UnsafeMember):
+            # The same again would end the same: nothing is worth keeping for it.
+            for target in self.targets.values():
+                await offload.run(target.abandon)
+            raise
         except BaseException:
             self._tidy()
             raise
@@ -205,20 +221,16 @@ class _Job:
             with contextlib.suppress(OSError):
                 (self.directory / under / STAGING).rmdir()
 
-    async def _unpack(self, kit: Kit, wanted: Filters, is_local: bool) -> None:
+    async def _pick(self, kit: Kit, wanted: Filters) -> list[Unpackable]:
+        """The layers that have to come; fails where one is known to be in the way."""
         target = await self._target()
-        items = [
+        return [
             item
             for item in kit.unpackables()
-            if wanted.matches(item.kind, item.entry, item.name) and self._may_hold(target, item)
+            if wanted.matches(item.kind, item.entry, item.name)
+            and self._may_hold(target, item)
+            and await offload.run(has_to_come, target, item)
         ]
-        require_space(self.directory, sum(item.descriptor.size for item in items))
-        if wanted.kitfile:
-            target.put("Kitfile", yaml.to_bytes(kit.kitfile))
-        if is_local:
-            await self._from_store(items)
-        else:
-            await self._from_registry(kit, items)
 
     def _may_hold(self, target: _core.Target, item: Unpackable) -> bool:
         """Whether the patterns may want anything of a layer: others need not be fetched."""
