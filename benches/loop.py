@@ -36,7 +36,8 @@ def mounted(folder: Path, size: int) -> Iterator[Path]:
         try:
             yield place
         finally:
-            _run("umount", str(place))
+            # Lazily: stopped by a signal, a program may still have files open there.
+            _run("umount", "--lazy", str(place))
     finally:
         image.unlink()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -266,6 +267,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", default="/dev/shm", help="where to work; RAM by default")
     options = parser.parse_args()
+    # Stopped by a time limit, it must still unmount and remove what it has made.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parts, rows = [], []
     for name in options.case or CASES:
         part, row = bench(name, options)
