@@ -134,7 +134,7 @@ def tls(folder: Path) -> Iterator[Link]:
         yield Link("tls", f"127.0.0.1:{port}", plain_http=False, authority=certificate)
 
 
-_NGINX = """worker_processes 1;
+_NGINX = """{user}worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/nginx.log error;
 daemon off;
@@ -166,6 +166,8 @@ def capped(folder: Path) -> Iterator[Link]:
     port, storage = free_port(), free_port()
     (folder / "nginx.conf").write_text(
         _NGINX.format(
+            # Its workers must read a scratch folder that is only ours.
+            user="user root;\n" if os.geteuid() == 0 else "",
             folder=folder,
             port=storage,
             rate=STORAGE_RATE,
