@@ -87,7 +87,9 @@ def _kitfast_command(verb: list[str]) -> Callable[[str, Work], list[str]]:
     def command(path: str, work: Work) -> list[str]:
         home = ["--config", str(work.into / "home"), "--progress", "none"]
         into = ["-d", str(work.into / "out")] if verb[0] == "unpack" else []
-        return [path, verb[0], work.reference, *into, *verb[1:], *home, *_kit_flags(work)]
+        # The parallel peers are told 16; so is kitfast, where connections are what is scarce.
+        more = ["--connections", "16"] if work.link.name == "capped" else []
+        return [path, verb[0], work.reference, *into, *more, *home, *_kit_flags(work)]
 
     return command
 
