@@ -74,6 +74,9 @@ def sha256_files(paths: Sequence[str | PathLike[str]], meter: Meter | None = Non
         the first failure, which stops the rest; as `sha256_file`.
     """
 
+def blake3(data: bytes) -> str:
+    """The BLAKE3 of bytes in memory, as `blake3:<hex>`."""
+
 def blake3_file(
     path: str | PathLike[str],
     meter: Meter | None = None,
@@ -148,6 +151,18 @@ class Blob:
     @property
     def digest(self) -> str | None:
         """`sha256:<hex>`; None for a blob made of source files."""
+    def members(self, meter: Meter | None = None) -> list[tuple[str, int, int, int, str | None]]:
+        """Every member of a tar: name, offset, size, mode, and a file's `blake3:<hex>`.
+
+        A folder has no digest. Files that the store keeps as contents are not read.
+
+        Args:
+            meter: counts the bytes that are read, and can cancel.
+
+        Raises:
+            Corrupt, UnsafeMember: the blob is no good tar.
+            Cancelled: the meter was cancelled.
+        """
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset` on.
 
@@ -189,6 +204,11 @@ class Store:
         """A blob's size; None unless all of it is there."""
     def blob(self, digest: str) -> Blob:
         """Random access to a stored blob. Raises NotFound, Corrupt."""
+    def content(self, digest: str, size: int) -> Blob | None:
+        """Random access to a file's bytes by `blake3:<hex>`, whatever blob it came in.
+
+        None where the store does not hold it. Raises Corrupt where it is damaged.
+        """
     def put(self, data: bytes) -> str:
         """Stores a small blob; answers its digest."""
     def unpack(
@@ -262,12 +282,13 @@ class TarWalk:
     """
 
     def __new__(cls, size: int) -> TarWalk: ...
-    def step(self, offset: int, data: bytes) -> tuple[str, str, int, int]:
+    def step(self, offset: int, data: bytes) -> tuple[str, str, int, int, int]:
         """What comes next, seen through the bytes of the tar that start at `offset`.
 
         Returns:
             "need", with offset and length of the bytes to call it with; "member" and
-            "folder", with the name and the offset and length of the bytes; or "end".
+            "folder", with the name, the offset and length of the bytes, and the mode;
+            or "end".
         """
 
 @final
@@ -306,6 +327,12 @@ class Target:
 
         Raises:
             AlreadyExists: a file is there and must not be replaced.
+            UnsafeMember: the name leads out of the folder.
+        """
+    def folder(self, name: str, mode: int) -> None:
+        """Makes a folder; one that is there keeps its mode, one that is not wanted waits.
+
+        Raises:
             UnsafeMember: the name leads out of the folder.
         """
     def wants(self, name: str, below: bool = False) -> bool:
@@ -363,7 +390,7 @@ class Landing:
 
         Args:
             store: where it goes.
-            digest: `sha256:<hex>`, which the bytes must have.
+            digest: `sha256:<hex>`, or for "whole" `blake3:<hex>`, which the bytes must have.
             size: the bytes it must have.
             shape: "whole", or "tar" to keep the big files in it as contents of their own;
                 bytes that are no tar are taken all the same.
@@ -389,7 +416,8 @@ class Landing:
 
         Args:
             target: the folder.
-            digest: `sha256:<hex>`, which the bytes must have.
+            digest: `sha256:<hex>`, or for "whole" `blake3:<hex>`, which the bytes must have;
+                `unverified:<hex>` only names them, and they are held against nothing.
             size: the bytes it must have.
             shape: "whole" (the file `name`), "tar", "tar+gzip" or "tar+zstd".
             name: the file's name, for "whole" only.

@@ -55,7 +55,7 @@ def find(kit: Kit, item: Unpackable, path: str, read: Callable[[int, int], bytes
     walk = _core.TarWalk(size)
     at, window = 0, b""
     while True:
-        kind, name, offset, length = walk.step(at, window)
+        kind, name, offset, length, _ = walk.step(at, window)
         if kind == "need":
             at, window = offset, read(offset, min(max(length, WINDOW), size - offset))
         elif kind == "end":

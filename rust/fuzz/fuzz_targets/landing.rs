@@ -3,7 +3,7 @@
 
 use kitfast_core::Meter;
 use kitfast_core::digest::sha256;
-use kitfast_core::landing::{Landing, Plan, Shape, Sink};
+use kitfast_core::landing::{Check, Landing, Plan, Shape, Sink};
 use kitfast_core::store::Store;
 use libfuzzer_sys::fuzz_target;
 
@@ -15,6 +15,7 @@ fuzz_target!(|input: (Vec<(u16, u16)>, Vec<u8>)| {
     let home = tempfile::tempdir_in("/dev/shm").unwrap();
     let plan = Plan {
         digest: sha256::hash(&blob),
+        check: Check::Sha256,
         size: blob.len() as u64,
         shape: Shape::Tar,
         sink: Sink::Store(home.path().into()),

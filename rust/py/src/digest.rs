@@ -40,6 +40,12 @@ pub fn blake3_file(
         .map_err(raise)
 }
 
+/// The BLAKE3 of bytes in memory, as `blake3:<hex>`.
+#[pyfunction]
+pub fn blake3(py: Python<'_>, data: &[u8]) -> String {
+    py.detach(|| hex::blake3(&file::blake3_of(data)))
+}
+
 /// The SHA-256 of each file, hashed side by side, as `sha256:<hex>`.
 #[pyfunction]
 #[pyo3(signature = (paths, meter = None))]

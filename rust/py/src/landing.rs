@@ -5,7 +5,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
 use kitfast_core::digest::hex;
-use kitfast_core::landing::{self, Plan, Shape, Sink};
+use kitfast_core::landing::{self, Check, Plan, Shape, Sink};
 use kitfast_core::tar::Name;
 use kitfast_core::{Error, Result};
 use pyo3::prelude::*;
@@ -158,9 +158,14 @@ fn plan(digest: &str, size: u64, shape: &str, sink: Sink) -> Result<Plan> {
         "tar+zstd" => Shape::TarZstd,
         other => return Err(Error::invalid(format!("no shape is called {other:?}"))),
     };
-    let digest = hex::parse_sha256(digest)?;
+    let (digest, check) = match digest.split(':').next() {
+        Some("blake3") => (hex::parse_blake3(digest)?, Check::Blake3),
+        Some("unverified") => (hex::parse_unverified(digest)?, Check::Nothing),
+        _ => (hex::parse_sha256(digest)?, Check::Sha256),
+    };
     Ok(Plan {
         digest,
+        check,
         size,
         shape,
         sink,

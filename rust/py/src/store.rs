@@ -1,7 +1,7 @@
 //! The store, as Python sees it.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -110,6 +110,9 @@ pub struct Blob {
     digest: Option<String>,
 }
 
+/// A member as Python gets it: name, offset, size, mode, and the digest of a file.
+type Listed = (OsString, u64, u64, u32, Option<String>);
+
 #[pymethods]
 impl Blob {
     #[staticmethod]
@@ -132,6 +135,18 @@ impl Blob {
     #[getter]
     fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
+    }
+
+    #[pyo3(signature = (meter = None))]
+    fn members(&self, py: Python<'_>, meter: Option<&Bound<'_, Meter>>) -> PyResult<Vec<Listed>> {
+        let meter = or_new(meter);
+        let found = py.detach(|| self.inner.members(&meter)).map_err(raise)?;
+        let told = |one: store::Listed| {
+            let name = OsString::from_vec(one.name.as_bytes().to_vec());
+            let digest = one.hash.map(|hash| hex::blake3(&hash));
+            (name, one.offset, one.size, one.mode, digest)
+        };
+        Ok(found.into_iter().map(told).collect())
     }
 
     fn read<'py>(
@@ -191,6 +206,15 @@ impl Store {
             inner,
             digest: Some(digest.to_owned()),
         })
+    }
+
+    fn content(&self, py: Python<'_>, digest: &str, size: u64) -> PyResult<Option<Blob>> {
+        let hash = hex::parse_blake3(digest).map_err(raise)?;
+        let found = py.detach(|| self.0.content(&hash, size)).map_err(raise)?;
+        Ok(found.map(|inner| Blob {
+            inner,
+            digest: None,
+        }))
     }
 
     fn put(&self, py: Python<'_>, data: &[u8]) -> PyResult<String> {

@@ -49,6 +49,14 @@ impl Target {
         .map_err(raise)
     }
 
+    fn folder(&self, py: Python<'_>, name: OsString, mode: u32) -> PyResult<()> {
+        py.detach(|| {
+            let name = Name::check(name.as_bytes())?;
+            self.0.directory(&name, mode)
+        })
+        .map_err(raise)
+    }
+
     #[pyo3(signature = (name, below = false))]
     fn wants(&self, name: OsString, below: bool) -> PyResult<bool> {
         let name = Name::check(name.as_bytes()).map_err(raise)?;

@@ -14,8 +14,9 @@ use crate::errors::raise;
 #[pyclass(frozen, module = "kitfast._core")]
 pub struct TarWalk(Mutex<(Walk, Guard)>);
 
-/// What a step found: "need", "member", "folder" or "end"; its name, offset and length.
-type Found = (&'static str, OsString, u64, u64);
+/// What a step found: "need", "member", "folder" or "end"; its name, offset, length
+/// and mode.
+type Found = (&'static str, OsString, u64, u64, u32);
 
 #[pymethods]
 impl TarWalk {
@@ -39,18 +40,23 @@ impl TarWalk {
             Ok(true)
         });
         let told = found.and_then(|step| match step {
-            Step::Need(at, length) => Ok(("need", Vec::new(), at, length)),
-            Step::End(at) => Ok(("end", Vec::new(), at, 0)),
+            Step::Need(at, length) => Ok(("need", Vec::new(), at, length, 0)),
+            Step::End(at) => Ok(("end", Vec::new(), at, 0, 0)),
             Step::Member(member) => match guard.admit(&member)? {
-                Admitted::File(name) => {
-                    Ok(("member", name.as_bytes().to_vec(), member.body, member.size))
-                }
+                Admitted::File(name) => Ok((
+                    "member",
+                    name.as_bytes().to_vec(),
+                    member.body,
+                    member.size,
+                    member.mode,
+                )),
                 Admitted::Directory(name) => {
-                    Ok(("folder", name.as_bytes().to_vec(), member.body, 0))
+                    let name = name.as_bytes().to_vec();
+                    Ok(("folder", name, member.body, 0, member.mode))
                 }
             },
         });
-        let (kind, name, at, length) = told.map_err(|error: Error| raise(error))?;
-        Ok((kind, OsString::from_vec(name), at, length))
+        let (kind, name, at, length, mode) = told.map_err(|error: Error| raise(error))?;
+        Ok((kind, OsString::from_vec(name), at, length, mode))
     }
 }

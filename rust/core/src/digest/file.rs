@@ -30,6 +30,11 @@ pub fn blake3(path: &Path, start: u64, length: Option<u64>, meter: &Meter) -> Re
     Ok(hasher.finalize().into())
 }
 
+/// The BLAKE3 of bytes in memory.
+pub fn blake3_of(data: &[u8]) -> [u8; 32] {
+    blake3::hash(data).into()
+}
+
 /// What is still to be read of a part of an open file, known to have been inside it.
 pub(super) struct Range {
     file: File,

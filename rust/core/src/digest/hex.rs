@@ -60,6 +60,16 @@ pub fn parse_blake3(text: &str) -> Result<[u8; 32]> {
     parse("blake3:", text)
 }
 
+/// `unverified:<hex>`: a name for bytes that nothing is known of.
+pub fn unverified(name: &[u8; 32]) -> String {
+    format!("unverified:{}", encode(name))
+}
+
+/// The name `unverified:<hex>` stands for; [`Error::Invalid`] on any other text.
+pub fn parse_unverified(text: &str) -> Result<[u8; 32]> {
+    parse("unverified:", text)
+}
+
 fn parse(prefix: &str, text: &str) -> Result<[u8; 32]> {
     let hex = text
         .strip_prefix(prefix)

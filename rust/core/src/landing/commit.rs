@@ -61,7 +61,8 @@ fn into_store(shared: &Shared, home: &std::path::Path) -> Result<()> {
     }
     let size = shared.plan.size;
     recipe.inline_from(&shared.spool, recipe.size(), size - recipe.size())?;
-    recipe.commit(&shared.plan.digest, size)
+    // A blob known by another digest is stored under its SHA-256 like all others.
+    recipe.commit(&shared.digest(&Meter::default())?, size)
 }
 
 /// Checks everything that can be checked before the first file appears.

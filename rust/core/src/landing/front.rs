@@ -29,7 +29,7 @@ impl Front {
         let state = shared.lock();
         let at = state.mark.sha256.length;
         let for_store = matches!(shared.plan.sink, Sink::Store(_));
-        let trees = for_store.then(|| Trees::resume(&state));
+        let trees = shared.plan.needs_trees().then(|| Trees::resume(&state));
         let small = (!for_store && shared.plan.is_mapped()).then(|| SmallFiles::after(at, &shared));
         drop(state);
         Self {

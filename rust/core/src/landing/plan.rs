@@ -28,6 +28,17 @@ pub enum Shape {
     TarZstd,
 }
 
+/// What the bytes are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Their SHA-256, as of every blob.
+    Sha256,
+    /// Their BLAKE3, as of a file in a tar.
+    Blake3,
+    /// Nothing: the digest is only a name for them.
+    Nothing,
+}
+
 /// Where the bytes go.
 #[derive(Debug, Clone)]
 pub enum Sink {
@@ -47,8 +58,10 @@ pub enum Sink {
 /// One blob on its way.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The SHA-256 the blob must have.
+    /// The digest the blob must have.
     pub digest: [u8; 32],
+    /// What kind of digest that is.
+    pub check: Check,
     /// The bytes it must have.
     pub size: u64,
     /// What its bytes are.
@@ -62,6 +75,12 @@ impl Plan {
     pub(super) fn check(&self) -> Result<()> {
         if i64::try_from(self.size).is_err() {
             return Err(Error::invalid(format!("no blob has {} bytes", self.size)));
+        }
+        if self.check != Check::Sha256 && self.shape != Shape::Whole {
+            return Err(Error::invalid("only SHA-256 names a tar"));
+        }
+        if self.check == Check::Nothing && matches!(self.sink, Sink::Store(_)) {
+            return Err(Error::invalid("the store takes nothing unverified"));
         }
         match (&self.sink, self.shape) {
             (Sink::Store(_), Shape::Whole | Shape::Tar) => Ok(()),
@@ -81,7 +100,7 @@ impl Plan {
     pub fn identity(&self) -> Vec<u8> {
         let mut identity = self.digest.to_vec();
         identity.extend(self.size.to_le_bytes());
-        identity.push(self.shape as u8);
+        identity.push(self.shape as u8 | (self.check as u8) << 4);
         match &self.sink {
             Sink::Store(_) => identity.push(0),
             Sink::Target { target, name, .. } => {
@@ -99,7 +118,16 @@ impl Plan {
 
     /// The blob's digest as people write it.
     pub fn what(&self) -> String {
-        hex::sha256(&self.digest)
+        match self.check {
+            Check::Sha256 => hex::sha256(&self.digest),
+            Check::Blake3 => hex::blake3(&self.digest),
+            Check::Nothing => hex::unverified(&self.digest),
+        }
+    }
+
+    /// Whether the front hashes every extent with BLAKE3 beside the blob's SHA-256.
+    pub(super) fn needs_trees(&self) -> bool {
+        matches!(self.sink, Sink::Store(_)) || self.check == Check::Blake3
     }
 
     /// Opens the folder of the partial files; `None` while somebody else uses it.

@@ -30,6 +30,7 @@ enum Kept {
 enum Parts {
     Recipe(Recipe, Contents),
     Source(Plan, Vec<u64>),
+    Content(File, PathBuf),
 }
 
 impl Blob {
@@ -37,6 +38,14 @@ impl Blob {
         Self {
             size: recipe.size(),
             parts: Parts::Recipe(recipe, contents),
+            kept: Mutex::default(),
+        }
+    }
+
+    pub(super) fn of_content(file: File, path: PathBuf, size: u64) -> Self {
+        Self {
+            size,
+            parts: Parts::Content(file, path),
             kept: Mutex::default(),
         }
     }
@@ -93,6 +102,10 @@ impl Blob {
                 }
                 Parts::Source(plan, starts) => {
                     self.read_source(plan, starts, at, &mut buffer[done..])?
+                }
+                Parts::Content(file, path) => {
+                    read_exact(file, path.clone(), at, &mut buffer[done..])?;
+                    buffer.len() - done
                 }
             };
         }

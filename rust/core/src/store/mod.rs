@@ -9,6 +9,7 @@ pub mod hash;
 pub mod hold;
 mod inflate;
 mod keep;
+pub mod members;
 pub mod pack;
 pub mod prune;
 pub mod recipe;
@@ -24,6 +25,7 @@ pub use blob::Blob;
 pub use contents::Contents;
 pub use hash::hash_layers;
 pub use hold::Hold;
+pub use members::Listed;
 pub use pack::Packed;
 pub use recipe::{Place, Recipe, Segment};
 pub use source::{Compression, LayerSource, Member};
@@ -35,7 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::digest::{hex, sha256};
-use crate::{Error, Result};
+use crate::{Error, Meter, Result};
 
 /// Files of tars below this size stay inline beside their headers: thousands of small
 /// files then cost one recipe and no file of their own. At 32 KiB a file of its own costs
@@ -122,6 +124,17 @@ impl Store {
     pub fn blob(&self, digest: &[u8; 32]) -> Result<Blob> {
         let recipe = Recipe::open(&self.home, digest)?;
         Ok(Blob::of_recipe(recipe, self.contents.clone()))
+    }
+
+    /// Random access to a content, whatever blobs it came in; none when it is not held.
+    ///
+    /// Fails with `Corrupt` where its bytes are no longer the ones it is named by.
+    pub fn content(&self, hash: &[u8; 32], size: u64) -> Result<Option<Blob>> {
+        if !self.contents.holds(hash, size) {
+            return Ok(None);
+        }
+        let file = self.contents.get(hash, size, &Meter::default())?;
+        Ok(Some(Blob::of_content(file, self.contents.path(hash), size)))
     }
 }
 

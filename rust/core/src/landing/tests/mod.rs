@@ -1,5 +1,6 @@
 //! What a landing promises: right bytes or none, and nothing half-made.
 
+mod blake3;
 mod crash;
 mod orders;
 
@@ -50,6 +51,7 @@ fn files_of(sizes: &[usize]) -> Files {
 fn plan(blob: &[u8], shape: Shape, sink: Sink) -> Plan {
     Plan {
         digest: sha256::hash(blob),
+        check: Check::Sha256,
         size: blob.len() as u64,
         shape,
         sink,
