@@ -25,6 +25,9 @@ REGISTRY = "KITFAST_REGISTRY"
 USERNAME = "KITFAST_USERNAME"
 PASSWORD = "KITFAST_PASSWORD"
 
+# Whether digests of single files are published at push, and used where they were.
+FILE_DIGESTS = "KITFAST_FILE_DIGESTS"
+
 # One field of Network, the variables that set it, in the order they are asked.
 # The KITOPS_ names are kit's own: whoever has them set for kit need not repeat them.
 NETWORK: Mapping[str, tuple[str, ...]] = {
@@ -148,6 +151,18 @@ def home(given: str | os.PathLike[str] | None = None) -> Path:
     # The XDG specification (0.8): a relative path is invalid and to be ignored.
     base = Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share"
     return base / "kitfast"
+
+
+def file_digests(given: bool | None = None) -> bool:
+    """Whether to publish and use digests of single files: `given`, else the variable, else yes.
+
+    Raises:
+        InvalidArgument: the variable is neither yes nor no.
+    """
+    if given is not None:
+        return given
+    text = os.environ.get(FILE_DIGESTS)
+    return boolean(text, FILE_DIGESTS) if text else True
 
 
 def login(host: str, environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:

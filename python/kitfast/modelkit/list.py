@@ -7,9 +7,12 @@ from pathlib import Path
 
 from kitfast import settings
 from kitfast.errors import Corrupt, UnsupportedArtifact
+from kitfast.modelkit.filelist import FILES
 from kitfast.modelkit.kit import Kit, fetch, find_local
 from kitfast.modelkit.remote import connected
+from kitfast.oci import digest as digests
 from kitfast.oci import reference as references
+from kitfast.oci.manifest import parse_manifest
 from kitfast.oci.reference import Reference
 from kitfast.settings import Network
 from kitfast.store.home import Home, opened
@@ -51,8 +54,23 @@ async def list_kits(
     if repository is not None:
         return await _list_remote(repository, folder, network)
     async with opened(folder) as store:
-        summaries = [_summary_of(store, held) for held in store.references.held()]
+        every = store.references.held()
+        kits = {held.digest for held in every}
+        shown = [held for held in every if held.tags or not _is_beside(store, held, kits)]
+        summaries = [_summary_of(store, held) for held in shown]
     return sorted(summaries, key=lambda s: (s.repository or "<none>", s.digest))
+
+
+def _is_beside(store: Home, held: Held, kits: set[str]) -> bool:
+    """Whether it is the list of files of a kit that is here, which a served store was sent."""
+    data = store.manifests.get(held.digest)
+    try:
+        manifest = parse_manifest(data) if data is not None else None
+    except (Corrupt, UnsupportedArtifact):
+        return False
+    if manifest is None or manifest.artifact_type != FILES or manifest.subject is None:
+        return False
+    return manifest.subject.digest in kits
 
 
 def _summary_of(store: Home, held: Held) -> KitSummary:
@@ -83,6 +101,8 @@ async def _list_remote(repository: str, folder: Path, network: Network | None) -
             wanted = list(parsed.each())
         else:
             tags = await registry.tags(parsed.repository)
+            # A tag of this form stands for what refers to a manifest, and names no kit.
+            tags = [tag for tag in tags if not digests.is_digest(tag.replace("-", ":", 1))]
             wanted = [parsed.with_tag(tag) for tag in sorted(tags)]
 
         async def one(reference: Reference) -> KitSummary | None:

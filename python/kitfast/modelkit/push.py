@@ -11,6 +11,7 @@ from kitfast.errors import InvalidArgument, InvalidReference
 from kitfast.modelkit.build import Choices
 from kitfast.modelkit.kit import Kit, need_local
 from kitfast.modelkit.memory import MemoryBlob
+from kitfast.modelkit.published import publish_stored
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.oci import reference as references
 from kitfast.oci.descriptor import Descriptor
@@ -56,6 +57,7 @@ async def push(
     use_model_pack: bool = False,
     follow_links: bool = False,
     allow_empty: bool = False,
+    file_digests: bool | None = None,
     home: Path | None = None,
     network: Network | None = None,
     progress: Callback | None = None,
@@ -74,6 +76,9 @@ async def push(
             folders only.
         compression: `none`; anything else is refused, as compressed bytes must be packed
             before their digest is known.
+
+        file_digests: publish the digests of the files in tar layers beside a kit of the
+            store, so that single ones can be fetched verified; None asks the environment.
 
     Raises:
         NotFound: the store does not hold `source`, and there is no such folder.
@@ -110,6 +115,11 @@ async def push(
         async with connected(target, store.folder, network) as registry:
             account = Account()
             sent, reused = await _push(store, kit, registry, target, network, progress, account)
+            warning = None
+            if settings.file_digests(file_digests):
+                limits = limits_for(network)
+                with account.during("registry"):
+                    warning = await publish_stored(registry, target.repository, limits, store, kit)
     return Pushed(
         kit.digest,
         tuple(str(one) for one in target.each()),
@@ -117,6 +127,7 @@ async def push(
         kit.size,
         sent,
         reused,
+        (warning,) if warning else (),
         flow=account.flow(layers=len(kit.manifest.layers), moved=sent),
     )
 

@@ -57,6 +57,10 @@ class Addresses:
         """Returns the address of the list of tags."""
         return self._in(repository, "tags/list")
 
+    def referrers(self, repository: str, digest: str) -> URL:
+        """Returns the address of the list of what refers to a manifest."""
+        return self._in(repository, f"referrers/{check(digest)}")
+
     def _in(self, repository: str, rest: str) -> URL:
         name = _matching(_REPOSITORY, repository, "repository")
         return URL(f"{self.root}{name}/{rest}", encoded=True)

@@ -19,6 +19,7 @@ from .blobs import Blobs, BlobStream
 from .credentials import Credentials
 from .errcodes import Ask, clean
 from .listing import all_tags
+from .referrers import note_by_tag, referring
 from .session import Answer, Session
 from .uploads import Upload, opened
 
@@ -125,8 +126,43 @@ class Registry:
             DigestMismatch: The registry reports another digest.
             RegistryError: The registry refused it.
         """
+        answer = await self._put(repository, reference, data, media_type)
         ask = Ask(self.host, f"write the manifest {reference}", repository)
-        answer = await self._session.fetch(
+        return _verified(data, _announced(answer), ask)
+
+    async def put_referrer(
+        self, repository: str, data: bytes, entry: Descriptor, subject: str
+    ) -> None:
+        """Writes a manifest that refers to another, and lists it where it can be found.
+
+        Args:
+            repository: Where both are.
+            data: The manifest.
+            entry: What lists say of it.
+            subject: The digest it refers to.
+
+        Raises:
+            RegistryError: The registry refused.
+            Corrupt: The list that is there is none.
+        """
+        answer = await self._put(repository, entry.digest, data, entry.media_type)
+        # Specification, "Pushing Manifests with Subject": without it nobody lists it but us.
+        if "OCI-Subject" not in answer.headers:
+            await note_by_tag(self, self._session, repository, subject, entry)
+
+    async def referrers(self, repository: str, digest: str, artifact_type: str) -> list[Descriptor]:
+        """Lists the manifests of one kind that refer to a digest; never asks a mirror.
+
+        Raises:
+            RegistryError: The registry refused.
+            Corrupt: What it sent is no list.
+        """
+        return await referring(self._session, repository, digest, artifact_type)
+
+    async def _put(self, repository: str, reference: str, data: bytes, media_type: str) -> Answer:
+        ask = Ask(self.host, f"write the manifest {reference}", repository)
+        _verified(data, reference if ":" in reference else "", ask)
+        return await self._session.fetch(
             "PUT",
             self._addresses.manifest(repository, reference),
             ask=ask,
@@ -135,9 +171,6 @@ class Registry:
             headers={"Content-Type": media_type},
             body=data,
         )
-        digest = _verified(data, reference if ":" in reference else "", ask)
-        _verified(data, _announced(answer), ask)
-        return digest
 
     async def delete_manifest(self, repository: str, reference: str) -> None:
         """Deletes a manifest by digest, or a tag where the registry can (end-9).

@@ -42,6 +42,13 @@ def push(
     allow_empty: Annotated[
         bool, Option("--allow-empty", help="Allow entries without a file, as kit does.")
     ] = False,
+    file_digests: Annotated[
+        bool | None,
+        Option(
+            "--file-digests/--no-file-digests",
+            help="Publish digests of single files beside the kit; yes if not given.",
+        ),
+    ] = None,
 ) -> None:
     """Send a kit of the local store, or a folder, to a registry.
 
@@ -61,6 +68,7 @@ def push(
             use_model_pack=use_model_pack,
             follow_links=follow_links,
             allow_empty=allow_empty,
+            file_digests=file_digests,
             home=session.home,
             network=session.network,
             progress=progress,

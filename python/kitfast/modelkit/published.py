@@ -1,0 +1,149 @@
+"""Publishes the list of a kit's files beside the kit, and finds it again.
+
+The list is an artifact of its own whose subject is the kit's manifest (image-spec 1.1,
+manifest, "subject"), so the kit's own bytes and digest stay what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kitfast import _core, offload
+from kitfast.errors import Corrupt, KitfastError, UnsafeMember
+from kitfast.modelkit.filelist import FILES, ListedLayer, dump, listed, parse
+from kitfast.modelkit.kit import Kit
+from kitfast.modelkit.memory import MemoryBlob
+from kitfast.oci import digest as digests
+from kitfast.oci.descriptor import Descriptor
+from kitfast.oci.document import MAX_BYTES
+from kitfast.oci.manifest import Manifest, parse_manifest
+from kitfast.oci.mediatypes import OCI_MANIFEST
+from kitfast.store.home import Home
+
+if TYPE_CHECKING:
+    from kitfast.registry.client import Registry
+    from kitfast.transfer.limits import Limits
+
+# Image-spec 1.1, manifest, "Guidance for an Empty Descriptor".
+EMPTY = b"{}"
+EMPTY_CONFIG = Descriptor("application/vnd.oci.empty.v1+json", digests.of(EMPTY), len(EMPTY))
+#: Lists that are read of one kit: one is the rule, the others are of other versions.
+MOST_LISTS = 4
+
+
+async def publish_stored(
+    registry: Registry, repository: str, limits: Limits, store: Home, kit: Kit
+) -> str | None:
+    """Publishes the list of a kit of the store, once the registry has the kit; as `publish`."""
+    try:
+        items = kit.unpackables()
+        tars = {it.descriptor.digest: it.descriptor for it in items if it.core_shape == "tar"}
+        layers = [await list_files(one, store.blobs.blob(one.digest)) for one in tars.values()]
+    except KitfastError as error:
+        # Odd kits are pushed as they are.
+        return _unpublished(error)
+    subject = Descriptor(
+        kit.manifest.media_type or OCI_MANIFEST, kit.digest, len(kit.manifest_bytes)
+    )
+    return await publish(registry, repository, limits, subject, [one for one in layers if one])
+
+
+async def list_files(layer: Descriptor, blob: _core.Blob) -> ListedLayer | None:
+    """Lists the files of an uncompressed tar layer; None where that is of no use.
+
+    Files that the store keeps as contents of their own are not read again.
+    """
+    try:
+        members = await offload.run(blob.members, meter=_core.Meter())
+    except (Corrupt, UnsafeMember):
+        # Whoever unpacks it is told; pushing it is no reason to look closer.
+        return None
+    return listed(layer, members)
+
+
+async def publish(
+    registry: Registry,
+    repository: str,
+    limits: Limits,
+    kit: Descriptor,
+    layers: Sequence[ListedLayer],
+) -> str | None:
+    """Publishes the list of a kit that the registry has; again is as good as once.
+
+    Returns:
+        What went wrong, in words for a warning: the kit itself is in the registry.
+    """
+    from kitfast.transfer.upload import upload
+
+    document = dump(kit.digest, layers)
+    if document is None:
+        return None
+    layer = Descriptor(FILES, digests.of(document), len(document))
+    manifest = Manifest(EMPTY_CONFIG, (layer,), artifact_type=FILES, subject=kit).to_bytes()
+    entry = Descriptor(OCI_MANIFEST, digests.of(manifest), len(manifest), artifact_type=FILES)
+    try:
+        found = await registry.referrers(repository, kit.digest, FILES)
+        if any(one.digest == entry.digest for one in found):
+            return None
+        for blob, data in ((EMPTY_CONFIG, EMPTY), (layer, document)):
+            await upload(registry, repository, blob, MemoryBlob(data), limits=limits)
+        await registry.put_referrer(repository, manifest, entry, kit.digest)
+    except KitfastError as error:
+        return _unpublished(error)
+    return None
+
+
+async def find(
+    registry: Registry, repository: str, kit: str, layers: Sequence[Descriptor]
+) -> tuple[dict[str, ListedLayer], list[str]]:
+    """Finds the lists that were published for a kit.
+
+    Returns:
+        The layers they tell of by digest, and warnings about what could not be used:
+        without a list, a layer is fetched whole.
+    """
+    found: dict[str, ListedLayer] = {}
+    warnings: list[str] = []
+    try:
+        entries = await registry.referrers(repository, kit, FILES)
+    except KitfastError as error:
+        return found, [_unusable(error)]
+    for entry in entries[:MOST_LISTS]:
+        try:
+            known = await _read(registry, repository, kit, layers, entry)
+        except KitfastError as error:
+            warnings.append(_unusable(error))
+        else:
+            found = {**known, **found}
+    return found, warnings
+
+
+async def _read(
+    registry: Registry,
+    repository: str,
+    kit: str,
+    layers: Sequence[Descriptor],
+    entry: Descriptor,
+) -> dict[str, ListedLayer]:
+    fetched = await registry.manifest(repository, entry.digest)
+    manifest = parse_manifest(fetched.data, fetched.media_type)
+    subject = manifest.subject
+    blobs = [layer for layer in manifest.layers if layer.media_type == FILES]
+    if manifest.artifact_type != FILES or subject is None or subject.digest != kit:
+        raise Corrupt("the list of files is that of another kit")
+    if len(blobs) != 1 or blobs[0].size > MAX_BYTES:
+        raise Corrupt("the list of files is no single, small document")
+    data = await registry.blob_bytes(repository, blobs[0].digest, blobs[0].size)
+    return await offload.run(parse, data, kit, layers)
+
+
+def _unpublished(error: KitfastError) -> str:
+    return (
+        f"the digests of single files were not published: {error}; whoever wants single "
+        "files of this kit fetches their whole layers"
+    )
+
+
+def _unusable(error: KitfastError) -> str:
+    return f"the published digests of single files are not used: {error}"

@@ -1,0 +1,133 @@
+"""The list of a kit's files: the same each time, and nothing hostile gets through."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kitfast.errors import Corrupt
+from kitfast.modelkit.filelist import (
+    MOST_FILES,
+    ListedFile,
+    ListedFolder,
+    ListedLayer,
+    Member,
+    dump,
+    listed,
+    parse,
+)
+from kitfast.oci.descriptor import Descriptor
+
+KIT = "sha256:" + "ab" * 32
+HASH = "blake3:" + "cd" * 32
+LAYER = Descriptor("application/x", "sha256:" + "ef" * 32, 10_240)
+MEMBERS: list[Member] = [
+    ("w", 512, 0, 0o755, None),
+    ("w/one", 1024, 600, 0o644, HASH),
+    ("w/two é", 2560, 0, 0o600, HASH),
+]
+Change = Callable[[dict[str, Any]], object]
+
+
+def document() -> dict[str, Any]:
+    layer = listed(LAYER, MEMBERS)
+    assert layer is not None
+    data = dump(KIT, [layer])
+    assert data is not None
+    value: dict[str, Any] = json.loads(data)
+    return value
+
+
+def read(value: dict[str, Any]) -> dict[str, ListedLayer]:
+    return parse(json.dumps(value).encode(), KIT, [LAYER])
+
+
+def test_it_comes_back_as_it_was() -> None:
+    assert read(document())[LAYER.digest] == ListedLayer(
+        LAYER.digest,
+        LAYER.size,
+        (ListedFile("w/one", 1024, 600, 0o644, HASH), ListedFile("w/two é", 2560, 0, 0o600, HASH)),
+        (ListedFolder("w", 0o755),),
+    )
+
+
+def test_layers_that_offer_no_choice_are_not_listed() -> None:
+    assert listed(LAYER, MEMBERS[:2]) is None
+    assert listed(LAYER, []) is None
+    assert dump(KIT, []) is None
+
+
+@pytest.mark.parametrize("name", ["\udcff", "../w", "/w", "w//x", "C:x", "w\\..\\x", "w\0"])
+def test_layers_with_names_that_cannot_be_written_are_not_listed(name: str) -> None:
+    assert listed(LAYER, [*MEMBERS, (name, 5120, 1, 0o644, HASH)]) is None
+
+
+def test_it_is_never_larger_than_a_reader_takes() -> None:
+    def layer(files: int, length: int) -> ListedLayer:
+        name = "n" * length
+        many = [ListedFile(f"{name}{at}", 512 + at * 1024, 1, 0o644, HASH) for at in range(files)]
+        return ListedLayer(LAYER.digest, 1 << 40, tuple(many), ())
+
+    assert dump(KIT, [layer(MOST_FILES + 1, 1)]) is None
+    assert dump(KIT, [layer(5000, 1000)]) is None
+    largest = layer(MOST_FILES, 20)
+    data = dump(KIT, [largest, layer(2, 1)])
+    assert data is not None
+    known = parse(data, KIT, [Descriptor("x", LAYER.digest, 1 << 40)])
+    assert known == {LAYER.digest: largest}
+
+
+def first(value: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = value["layers"][0]["files"][0]
+    return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v.update(version=2),
+        lambda v: v.update(kit="sha256:" + "00" * 32),
+        lambda v: v.update(layers={}),
+        lambda v: v["layers"].append(v["layers"][0]),
+        lambda v: v["layers"][0].update(digest=KIT),
+        lambda v: v["layers"][0].update(size=10_241),
+        lambda v: v["layers"][0]["files"].reverse(),
+        lambda v: v["layers"][0]["files"].append(v["layers"][0]["files"][1]),
+        lambda v: v["layers"][0]["folders"].append({"name": "w/one", "mode": 493}),
+        lambda v: v["layers"][0]["folders"].append({"name": "..", "mode": 493}),
+        lambda v: first(v).update(name="../one"),
+        lambda v: first(v).update(name="/one"),
+        lambda v: first(v).update(name="w/../one"),
+        lambda v: first(v).update(name=""),
+        lambda v: first(v).update(name=7),
+        lambda v: first(v).update(name="w/two é"),
+        lambda v: first(v).update(name="w/two é/in"),
+        lambda v: first(v).update(offset=0),
+        lambda v: first(v).update(offset=1025),
+        lambda v: first(v).update(offset=-512),
+        lambda v: first(v).update(offset=1024.0),
+        lambda v: first(v).update(offset=True),
+        lambda v: first(v).update(size=1_600),
+        lambda v: first(v).update(size=2**63),
+        lambda v: first(v).update(size=None),
+        lambda v: v["layers"][0]["files"][1].update(size=7_681),
+        lambda v: first(v).update(mode=0o10000),
+        lambda v: first(v).update(digest="sha256:" + "cd" * 32),
+        lambda v: first(v).update(digest="blake3:" + "CD" * 32),
+        lambda v: first(v).update(digest=HASH + "\n"),
+    ],
+)
+def test_a_hostile_one_is_refused_whole(change: Change) -> None:
+    value = document()
+    change(value)
+    with pytest.raises(Corrupt):
+        read(value)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"version":1,"version":1}', b" " * (5 << 20)])
+def test_what_is_no_document_is_refused(data: bytes) -> None:
+    with pytest.raises(Corrupt):
+        parse(data, KIT, [LAYER])
