@@ -2,6 +2,6 @@
 
 import sys
 
-from kitfast.cli import main
+from kitfast.cli import program
 
-sys.exit(main())
+sys.exit(program())

@@ -51,10 +51,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "kitfast.errors": ("KitfastError",),
     "kitfast.kitfile.model": ("Kitfile",),
-    "kitfast.modelkit.bench": (
-        "Benchmarked",
-        "bench",
-    ),
+    "kitfast.modelkit.bench": ("Benchmarked", "bench"),
     "kitfast.modelkit.cache": (
         "CacheInfo",
         "CacheVerified",
@@ -64,85 +61,25 @@ _MODULES = {
         "cache_prune",
         "cache_verify",
     ),
-    "kitfast.modelkit.diff": (
-        "Difference",
-        "diff",
-    ),
+    "kitfast.modelkit.diff": ("Difference", "diff"),
     "kitfast.modelkit.info": ("info",),
-    "kitfast.modelkit.init": (
-        "Initialized",
-        "init",
-    ),
-    "kitfast.modelkit.inspect": (
-        "Inspection",
-        "inspect",
-    ),
-    "kitfast.modelkit.list": (
-        "KitSummary",
-        "list_kits",
-    ),
-    "kitfast.modelkit.login": (
-        "LoggedIn",
-        "LoggedOut",
-        "login",
-        "logout",
-    ),
-    "kitfast.modelkit.pack": (
-        "Packed",
-        "PackedLayer",
-        "pack",
-    ),
-    "kitfast.modelkit.preview": (
-        "Preview",
-        "PreviewedLayer",
-        "preview",
-    ),
-    "kitfast.modelkit.pull": (
-        "Pulled",
-        "pull",
-    ),
-    "kitfast.modelkit.push": (
-        "Pushed",
-        "push",
-    ),
-    "kitfast.modelkit.remove": (
-        "Removed",
-        "remove",
-    ),
-    "kitfast.modelkit.serve": (
-        "Serving",
-        "serve",
-    ),
-    "kitfast.modelkit.tag": (
-        "Tagged",
-        "tag",
-    ),
-    "kitfast.modelkit.unpack": (
-        "Unpacked",
-        "unpack",
-    ),
-    "kitfast.modelkit.resolve": (
-        "Forgotten",
-        "Resolved",
-        "forget",
-        "resolve",
-    ),
-    "kitfast.modelkit.locate": (
-        "Located",
-        "locate",
-    ),
-    "kitfast.modelkit.signature": (
-        "Signed",
-        "verify_signature",
-    ),
-    "kitfast.modelkit.open": (
-        "KitFile",
-        "open",
-    ),
-    "kitfast.modelkit.version": (
-        "Version",
-        "version",
-    ),
+    "kitfast.modelkit.init": ("Initialized", "init"),
+    "kitfast.modelkit.inspect": ("Inspection", "inspect"),
+    "kitfast.modelkit.list": ("KitSummary", "list_kits"),
+    "kitfast.modelkit.locate": ("Located", "locate"),
+    "kitfast.modelkit.login": ("LoggedIn", "LoggedOut", "login", "logout"),
+    "kitfast.modelkit.open": ("KitFile", "open"),
+    "kitfast.modelkit.pack": ("Packed", "PackedLayer", "pack"),
+    "kitfast.modelkit.preview": ("Preview", "PreviewedLayer", "preview"),
+    "kitfast.modelkit.pull": ("Pulled", "pull"),
+    "kitfast.modelkit.push": ("Pushed", "push"),
+    "kitfast.modelkit.remove": ("Removed", "remove"),
+    "kitfast.modelkit.resolve": ("Forgotten", "Resolved", "forget", "resolve"),
+    "kitfast.modelkit.serve": ("Serving", "serve"),
+    "kitfast.modelkit.signature": ("Signed", "verify_signature"),
+    "kitfast.modelkit.tag": ("Tagged", "tag"),
+    "kitfast.modelkit.unpack": ("Unpacked", "unpack"),
+    "kitfast.modelkit.version": ("Version", "version"),
     "kitfast.progress": ("Progress",),
     "kitfast.settings": ("Network",),
     "kitfast.transfer.account": ("Flow",),

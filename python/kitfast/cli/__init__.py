@@ -5,6 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from kitfast.cli.collector import spared
+
+
+def program() -> int:
+    """The program `kitfast`: `main` for what its command line says, in its own process."""
+    with spared():
+        return main()
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status: 0, 1 for any failure, 130 for Ctrl-C.

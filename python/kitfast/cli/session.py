@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kitfast import settings
-from kitfast.cli import interrupt
+from kitfast.cli import collector, interrupt
 from kitfast.cli.failures import printable
 from kitfast.cli.render import human, machine
 from kitfast.cli.render.output import put
@@ -97,6 +97,7 @@ class Session:
         Raises:
             Interrupted: a signal ended it.
         """
+        collector.resume()
         with display(self.style) as callback:
             farewell = interrupt.RESUMABLE if resumable else interrupt.STOPPED
             return interrupt.run(lambda: work(callback), farewell)

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kitfast.errors import Corrupt, NotFound
-from kitfast.kitfile.match import Unpackable, match
-from kitfast.kitfile.model import Kitfile
-from kitfast.kitfile.origin import kitfile_of
 from kitfast.oci.manifest import Index, Manifest, parse, parse_manifest
 from kitfast.oci.reference import Reference
 from kitfast.store.home import Home
 
 if TYPE_CHECKING:
+    from kitfast.kitfile.match import Unpackable
+    from kitfast.kitfile.model import Kitfile
     from kitfast.registry.client import Registry
 
 
@@ -35,6 +34,8 @@ class Kit:
 
     def unpackables(self) -> list[Unpackable]:
         """The layers with the Kitfile entries and file names that belong to them."""
+        from kitfast.kitfile.match import match
+
         return match(self.manifest, self.kitfile)
 
 
@@ -45,6 +46,9 @@ def read(reference: Reference, digest: str, manifest_bytes: bytes, config_bytes:
         UnsupportedArtifact: the manifest is of a kind kitfast does not read.
         Corrupt: manifest or config is not what its format says.
     """
+    # Imported here: a registry is asked for the bytes first.
+    from kitfast.kitfile.origin import kitfile_of
+
     manifest = parse_manifest(manifest_bytes)
     kitfile = kitfile_of(manifest, config_bytes)
     return Kit(reference, digest, manifest, manifest_bytes, config_bytes, kitfile)

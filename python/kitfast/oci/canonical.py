@@ -7,7 +7,6 @@ would sort must come sorted.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from typing import Any
 
 from kitfast.errors import InvalidArgument
@@ -96,6 +95,9 @@ def number(value: float) -> str:
     """Returns a float in the fewest digits that read back as itself, as Go lays them out."""
     if value != value or value in (float("inf"), float("-inf")):
         raise InvalidArgument(f"{value} cannot be written as JSON")
+    # Imported here: Kitfiles with fractions are few.
+    from decimal import Decimal
+
     digits = Decimal(repr(value)).normalize()
     if value == 0 or 1e-6 <= abs(value) < 1e21:
         return format(digits, "f")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from statistics import median
 from time import monotonic
 from typing import Any
 
@@ -19,7 +18,7 @@ from kitfast.errors import RegistryError
 from kitfast.transfer.account import Account
 from kitfast.transfer.ends import Arrival, BlobSource, Named
 from kitfast.transfer.fetch import Fetch, Placer
-from kitfast.transfer.limits import Limits
+from kitfast.transfer.limits import Limits, middle
 from kitfast.transfer.plan import LARGEST_PART, Part, Plan
 from kitfast.transfer.trouble import Trouble
 
@@ -273,7 +272,7 @@ class _Download:
             return now - fetch.begun > max(patience.hedge, patience.hedge_factor * usual)
         if self._plan or fetch.hedged or not self._ranges_work or not self._durations:
             return False
-        usual = patience.hedge_factor * median(self._durations)
+        usual = patience.hedge_factor * middle(self._durations)
         return now - fetch.begun > max(patience.hedge, usual)
 
     async def _hedge(self, slow: Fetch) -> None:

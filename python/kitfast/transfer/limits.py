@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from time import monotonic
 from weakref import WeakKeyDictionary
 
@@ -124,7 +124,7 @@ class Limits:
     def usual_answer(self, host: str) -> float | None:
         """The seconds `host` usually takes to answer; None while it has answered nothing."""
         times = self._answers.get(host)
-        return median(times) if times else None
+        return middle(times) if times else None
 
     def has_chunks(self, host: str) -> bool:
         """Whether `host` takes blobs in chunks, as far as is known."""
@@ -170,6 +170,11 @@ class Limits:
     def _apply(self, width: int) -> None:
         if width != self.connections.width:
             self.connections.resize(width)
+
+
+def middle(times: Collection[float]) -> float:
+    """The middle one of some times; `statistics` would import decimals and fractions for it."""
+    return sorted(times)[len(times) // 2]
 
 
 def forget_hosts() -> None:
