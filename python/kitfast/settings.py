@@ -153,8 +153,8 @@ def home(given: str | os.PathLike[str] | None = None) -> Path:
     return base / "kitfast"
 
 
-def file_digests(given: bool | None = None) -> bool:
-    """Whether to publish and use digests of single files: `given`, else the variable, else yes.
+def file_digests(given: bool | None = None, *, otherwise: bool = True) -> bool:
+    """Whether to publish or use digests of single files: `given`, the variable, `otherwise`.
 
     Raises:
         InvalidArgument: the variable is neither yes nor no.
@@ -162,7 +162,7 @@ def file_digests(given: bool | None = None) -> bool:
     if given is not None:
         return given
     text = os.environ.get(FILE_DIGESTS)
-    return boolean(text, FILE_DIGESTS) if text else True
+    return boolean(text, FILE_DIGESTS) if text else otherwise
 
 
 def login(host: str, environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:

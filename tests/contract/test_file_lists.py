@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import json
 import os
 from collections.abc import AsyncIterator
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession
 from tests.support.registries import Running, plain_registry
-from tests.support.scripted import scripted
+from tests.support.relay import relaying
 
 from kitfast import aio
 from kitfast.modelkit.filelist import FILES
@@ -144,23 +143,9 @@ async def test_where_it_is_switched_off_nothing_is_published(
 async def test_a_registry_that_wants_no_list_gets_the_kit_all_the_same(
     tmp_path: Path, plain_registry: Running
 ) -> None:
-    from aiohttp import web
-
-    async def relay(request: web.Request) -> web.StreamResponse:
-        if "/referrers/" in request.path:
-            return web.Response(status=403, text="no such thing here")
-        url = f"http://{plain_registry.host}{request.raw_path}"
-        kept = {k: v for k, v in request.headers.items() if k not in ("Host", "Content-Length")}
-        async with ClientSession(auto_decompress=False) as client:
-            body = io.BytesIO(await request.read())
-            sent = client.request(request.method, url, data=body, headers=kept)
-            async with sent as got:
-                drop = ("Content-Length", "Transfer-Encoding")
-                headers = {k: v for k, v in got.headers.items() if k not in drop}
-                return web.Response(status=got.status, headers=headers, body=await got.read())
-
-    async with scripted(relay) as server:
-        reference = f"{server.host}/lists/refused:v1"
+    async with relaying(plain_registry.host) as relay:
+        relay.refuse = lambda path: 403 if "/referrers/" in path else 0
+        reference = f"{relay.host}/lists/refused:v1"
         made = await packed(tmp_path, reference)
         done = await aio.push(reference, home=tmp_path / "home", network=PLAIN)
     (warning,) = done.warnings

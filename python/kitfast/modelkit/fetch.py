@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kitfast import _core, offload
 from kitfast.errors import DigestMismatch
 from kitfast.modelkit.kit import Kit
+from kitfast.modelkit.ranges import Window
 from kitfast.oci.descriptor import Descriptor
 from kitfast.progress import Callback, Reporter
 from kitfast.settings import Network
@@ -36,14 +37,23 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class Source:
-    """Where layers come from, and what the transfer may use of network and memory."""
+    """Where layers come from, and what the transfer may use of network and memory.
 
-    registry: Registry
+    `registry` may be a window on a part of a layer; `name` is then what the part is called.
+    """
+
+    registry: Registry | Window
     repository: str
     limits: Limits
     network: Network
     progress: Callback | None
     arrivals: Arrivals
+    name: str = ""
+
+    @property
+    def registry_itself(self) -> Registry:
+        """The registry, whatever window there is on it."""
+        return self.registry.registry if isinstance(self.registry, Window) else self.registry
 
 
 async def fetch_into_store(source: Source, home: Home, kit: Kit) -> None:
@@ -101,7 +111,8 @@ async def land(source: Source, layer: Descriptor, landing_of: Callable[[], _core
         if not (resumed or blamed):
             raise
     why = f"what {', '.join(blamed)} sent" if blamed else "what an earlier try had left"
-    source.arrivals.warnings.append(f"{layer.digest}: {why} was damaged; fetched again")
+    what = source.name or layer.digest
+    source.arrivals.warnings.append(f"{what}: {why} was damaged; fetched again")
     await _fill(source, layer, await offload.run(landing_of))
 
 
@@ -110,9 +121,8 @@ async def _fill(source: Source, layer: Descriptor, landing: _core.Landing) -> No
 
     if landing.warning:
         source.arrivals.warnings.append(landing.warning)
-    reporter = Reporter(
-        source.progress, "download", layer.digest, layer.size, reused=landing.reused
-    )
+    name = source.name or layer.digest
+    reporter = Reporter(source.progress, "download", name, layer.size, reused=landing.reused)
     source.arrivals.reused += landing.reused
 
     def arrived(count: int) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kitfast import _core, settings
-from kitfast.errors import ConnectionFailed, NotFound, ProtocolError, RegistryError
+from kitfast.errors import NotFound
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.validate import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.members import Extent, candidates, find
+from kitfast.modelkit.ranges import read_range
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.resolve import parse_address
 from kitfast.progress import Callback
@@ -34,9 +35,6 @@ Read = Callable[[int, int], bytes]
 
 #: Bytes of one ranged request when a file is read from its start to its end.
 BUFFER = 4 << 20
-
-#: Seconds to wait before a range is asked for again; after the last one it has failed.
-PAUSES = (0.2, 1.0, 4.0)
 
 
 class KitFile(io.RawIOBase):
@@ -214,33 +212,8 @@ class _Opening:
     def _ranges(self, registry: Registry, kit: Kit, item: Unpackable) -> Read:
         layer = item.descriptor
 
-        async def fetch_range(offset: int, length: int) -> bytes:
-            got = bytearray()
-            opened = registry.get_blob(
-                kit.reference.repository,
-                layer.digest,
-                start=offset,
-                end=offset + length,
-                size=layer.size,
-            )
-            async with opened as stream:
-                if stream.whole and (offset, length) != (0, layer.size):
-                    raise ProtocolError(
-                        f"{registry.host}: does not serve parts of blobs",
-                        hint="leave out --unverified: the whole layer is then fetched once",
-                    )
-                async for chunk in stream.chunks():
-                    got += chunk
-            return bytes(got)
+        def read(offset: int, length: int) -> bytes:
+            where = (registry, kit.reference.repository, layer)
+            return self.worker.run(read_range(*where, offset, length))
 
-        async def patiently(offset: int, length: int) -> bytes:
-            for seconds in PAUSES:
-                try:
-                    return await fetch_range(offset, length)
-                except (RegistryError, ConnectionFailed) as error:
-                    if not error.transient:
-                        raise
-                    await asyncio.sleep(max(seconds, getattr(error, "retry_after", None) or 0.0))
-            return await fetch_range(offset, length)
-
-        return lambda offset, length: self.worker.run(patiently(offset, length))
+        return read

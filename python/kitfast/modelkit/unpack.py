@@ -19,6 +19,8 @@ from kitfast.modelkit.collide import has_to_come, open_target
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.parents import chain
+from kitfast.modelkit.parts import Part, choose, fetch_part
+from kitfast.modelkit.ranges import RangesRefused
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.space import require_space
 from kitfast.oci import reference as references
@@ -39,7 +41,9 @@ class Unpacked:
 
     `files` were written now, `kept` were there and stayed. `fetched` crossed the network;
     `reused` was left by an earlier try that broke. `flow` says how fast a kit came from a
-    registry and what held it back.
+    registry and what held it back. `verified` says what the weakest of the bytes were held
+    against before they got their names: "layer", the digest in the kit's manifest; "file",
+    one that was published beside the kit, which the kit's digest does not cover; "none".
     """
 
     digest: str
@@ -52,6 +56,7 @@ class Unpacked:
     remote: bool
     warnings: tuple[str, ...] = ()
     flow: Flow | None = None
+    verified: str = "layer"
 
 
 async def unpack(
@@ -65,6 +70,8 @@ async def unpack(
     exclude: Sequence[str] = (),
     link: bool = False,
     remote: bool | None = None,
+    file_digests: bool | None = None,
+    unverified: bool = False,
     home: Path | None = None,
     network: Network | None = None,
     progress: Callback | None = None,
@@ -83,6 +90,12 @@ async def unpack(
         exclude: patterns of files not to write, even if they are included.
         link: hard-link files of the store where that can be, instead of copying.
         remote: True asks the registry, False the store; None the store, then the registry.
+        file_digests: fetch single files out of layers where their digests were published
+            beside the kit, and hold them against those; False fetches whole layers. None
+            asks the environment, which says yes for a tag, and no for a digest: what is
+            published beside a kit is not covered by it.
+        unverified: fetch single files also where no digest of them is known, and hold them
+            against nothing.
 
     Raises:
         NotFound: neither the store nor the registry holds the kit.
@@ -102,6 +115,7 @@ async def unpack(
     async with opened(home or settings.home()) as store:
         job = _Job(store, Path(directory), existing, link, network or settings.network(), progress)
         job.include, job.exclude = list(include), list(exclude)
+        job.file_digests, job.unverified = file_digests, unverified
         return await job.run(parsed, wanted, remote)
 
 
@@ -138,6 +152,9 @@ class _Job:
         self.arrivals = Arrivals()
         self.include: list[str] = []
         self.exclude: list[str] = []
+        self.file_digests: bool | None = None
+        self.unverified = False
+        self.ways: set[str] = set()
         self.targets: dict[str, _core.Target] = {}
         self.layers = 0
 
@@ -175,7 +192,13 @@ class _Job:
                 choices.append((parent, narrowed))
         try:
             picked = [await self._pick(kit, chosen) for kit, chosen in choices]
-            needed = sum(item.descriptor.size for items in picked for item in items)
+            # How much comes of layers that are not wanted whole is known later.
+            whole = [
+                items
+                for (kit, _), items in zip(choices, picked, strict=True)
+                if local[str(kit.reference)] or not self._is_choosy()
+            ]
+            needed = sum(item.descriptor.size for items in whole for item in items)
             require_space(self.directory, needed)
             for kit, chosen in reversed(choices):
                 if chosen.kitfile:
@@ -208,7 +231,12 @@ class _Job:
             not local[str(reference)],
             tuple(self.arrivals.warnings),
             self._flow(),
+            next((way for way in ("none", "file") if way in self.ways), "layer"),
         )
+
+    def _is_choosy(self) -> bool:
+        """Whether less than whole layers may be wanted."""
+        return bool(self.include or self.exclude)
 
     def _flow(self) -> Flow | None:
         if not self.layers:
@@ -274,7 +302,25 @@ class _Job:
                 self.arrivals,
             )
 
-            async def one(item: Unpackable) -> None:
+            parts: Sequence[Part | None] = [None] * len(items)
+            if self._is_choosy():
+                targets = [await self._target(item.under) for item in items]
+                parts = await choose(
+                    source,
+                    kit,
+                    list(zip(items, targets, strict=True)),
+                    file_digests=settings.file_digests(
+                        self.file_digests, otherwise=reference.digest is None
+                    ),
+                    unverified=self.unverified,
+                )
+                sizes = zip(items, parts, strict=True)
+                needed = sum(part.size if part else item.descriptor.size for item, part in sizes)
+                require_space(self.directory, needed)
+
+            async def one(item: Unpackable, part: Part | None) -> None:
+                if part is not None and await self._fetch_part(source, part):
+                    return
                 layer = item.descriptor
                 target = await self._target(item.under)
                 await land(
@@ -285,4 +331,23 @@ class _Job:
                     ),
                 )
 
-            await together([one(item) for item in items], at_once=max(1, self.network.concurrency))
+            await together(
+                [one(item, part) for item, part in zip(items, parts, strict=True)],
+                at_once=max(1, self.network.concurrency),
+            )
+
+    async def _fetch_part(self, source: Source, part: Part) -> bool:
+        """Fetches what is wanted of a layer; False where the registry serves no parts of it."""
+        try:
+            await fetch_part(source, part)
+        except RangesRefused as error:
+            self.arrivals.warnings.append(f"{error}: {part.layer.digest} is fetched whole")
+            return False
+        if part.files:
+            self.ways.add("file" if part.verified else "none")
+        if part.files and not part.verified:
+            many = "1 file" if len(part.files) == 1 else f"{len(part.files)} files"
+            self.arrivals.warnings.append(
+                f"{many} of {part.layer.digest}: NOT verified, as no digest of them is published"
+            )
+        return True

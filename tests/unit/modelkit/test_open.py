@@ -95,7 +95,7 @@ def test_cat_writes_bytes_and_nothing_else(tmp_path: Path, folder: Path, kit: st
 def test_a_range_that_breaks_is_asked_for_again(
     tmp_path: Path, folder: Path, kit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kitfast.modelkit.open.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("kitfast.modelkit.ranges.PAUSES", (0.0, 0.0))
     healthy = Registry.get_blob
     left = 0
 

@@ -52,6 +52,20 @@ def unpack(
     remote: Annotated[
         bool, Option("--remote", "-r", help="Read from the registry, whatever the store has.")
     ] = False,
+    file_digests: Annotated[
+        bool | None,
+        Option(
+            "--file-digests/--no-file-digests",
+            help="Fetch single files by published digests; for a tag if not given.",
+        ),
+    ] = None,
+    unverified: Annotated[
+        bool,
+        Option(
+            "--unverified",
+            help="Fetch single files also where nothing says what their bytes should be.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Only say what would be fetched; write nothing.")
     ] = False,
@@ -96,6 +110,8 @@ def unpack(
             exclude=exclude or (),
             link=link,
             remote=True if remote else None,
+            file_digests=file_digests,
+            unverified=unverified,
             home=session.home,
             network=session.network,
             progress=progress,

@@ -54,6 +54,10 @@ def unpacked(result: aio.Unpacked) -> str:
         notes.append(f"{_count(result.kept, 'file')} kept")
     if result.remote:
         notes.append(_moved(result.fetched, result.reused, "fetched"))
+    if result.verified == "file":
+        notes.append("single files verified by published digests")
+    elif result.verified == "none":
+        notes.append("NOT verified")
     return f"Unpacked {result.digest} to {result.directory} ({'; '.join(notes)})\n"
 
 

@@ -1,0 +1,310 @@
+"""Fetches some files of a tar layer by ranges, each held to a digest of its own.
+
+The list of files published beside the kit says where they are. Large ones land like
+blobs: in parallel, resumable, verified before they have their names. Small ones come in
+runs, with what little lies between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from kitfast import _core, offload
+from kitfast.errors import AlreadyExists, Corrupt, DigestMismatch, UnsafeMember
+from kitfast.kitfile.match import Unpackable
+from kitfast.modelkit.fetch import Source, land
+from kitfast.modelkit.filelist import FILES, ListedFile, ListedFolder, ListedLayer, listed
+from kitfast.modelkit.kit import Kit
+from kitfast.modelkit.members import WINDOW
+from kitfast.modelkit.published import find
+from kitfast.modelkit.ranges import RangesRefused, Window, read_range
+from kitfast.oci.descriptor import Descriptor
+from kitfast.progress import Reporter
+from kitfast.together import together
+
+#: A smaller layer comes whole: that takes no longer, and the kit's own digest covers it.
+SMALLEST_LAYER = 1 << 20
+#: The share of a layer that must be spared for it to be worth a weaker digest.
+SPARED = 1 / 8
+#: Files from this size on land on their own.
+PLACED = 1 << 20
+#: Bytes between two small files that are fetched rather than asked around.
+GAP = 64 << 10
+#: The longest run of small files, which is held in memory.
+RUN = 8 << 20
+#: Requests that one layer is worth, for files, or for headers where there is no list.
+MOST_REQUESTS = 1000
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is wanted of one layer, and where it goes.
+
+    `verified` says that the files have digests to be held against.
+    """
+
+    layer: Descriptor
+    target: _core.Target
+    files: tuple[ListedFile, ...]
+    folders: tuple[ListedFolder, ...]
+    verified: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Small files that lie close together."""
+
+    files: tuple[ListedFile, ...]
+
+    @property
+    def start(self) -> int:
+        """Where the first one begins in the layer."""
+        return self.files[0].offset
+
+    @property
+    def length(self) -> int:
+        """Bytes up to the end of the last one."""
+        return self.files[-1].offset + self.files[-1].size - self.start
+
+
+async def choose(
+    source: Source,
+    kit: Kit,
+    wanted: Sequence[tuple[Unpackable, _core.Target]],
+    *,
+    file_digests: bool,
+    unverified: bool,
+) -> list[Part | None]:
+    """Decides for each layer whether a part of it is fetched; None means the whole.
+
+    Args:
+        source: where the layers come from.
+        kit: the kit they are of.
+        wanted: the layers, each with the target whose patterns say what is wanted of it.
+        file_digests: whether published lists are used.
+        unverified: whether layers without a list are read by their headers.
+    """
+    open_ones = [
+        item.core_shape == "tar" and item.descriptor.size >= SMALLEST_LAYER for item, _ in wanted
+    ]
+    lists: dict[str, ListedLayer] = {}
+    if file_digests and any(open_ones):
+        with source.arrivals.account.during("registry"):
+            lists, warnings = await find(
+                source.registry_itself, source.repository, kit.digest, kit.manifest.layers
+            )
+        source.arrivals.warnings += warnings
+    parts: list[Part | None] = []
+    for (item, target), is_open in zip(wanted, open_ones, strict=True):
+        layer = item.descriptor
+        known = lists.get(layer.digest) if is_open else None
+        verified = known is not None
+        if known is None and is_open and unverified:
+            known = await _hop(source, layer)
+        part = _part(known, layer, target, verified) if known is not None else None
+        parts.append(part if part is not None and _is_worthwhile(part) else None)
+    return parts
+
+
+def _part(known: ListedLayer, layer: Descriptor, target: _core.Target, verified: bool) -> Part:
+    files = tuple(file for file in known.files if target.wants(file.name))
+    return Part(layer, target, files, known.folders, verified)
+
+
+def _is_worthwhile(part: Part) -> bool:
+    small = [file for file in part.files if file.size < PLACED]
+    requests = len(part.files) - len(small) + len(runs(small))
+    return part.size <= part.layer.size * (1 - SPARED) and requests <= MOST_REQUESTS
+
+
+def runs(files: Iterable[ListedFile]) -> list[Run]:
+    """Groups files, which must stand in the order of their offsets, into runs."""
+    found: list[Run] = []
+    for file in files:
+        last = found[-1] if found else None
+        if last is not None:
+            gap = file.offset - (last.start + last.length)
+            if gap <= GAP and file.offset + file.size - last.start <= RUN:
+                found[-1] = Run((*last.files, file))
+                continue
+        found.append(Run((file,)))
+    return found
+
+
+async def fetch_part(source: Source, part: Part) -> None:
+    """Fetches the wanted files of a layer into its target.
+
+    Raises:
+        AlreadyExists: a file is there and must not be replaced.
+        DigestMismatch: a file is not what the list says; it has not got its name.
+        RangesRefused: the registry serves no parts; nothing is left of the try.
+    """
+    here, small, large = await offload.run(_sort, part)
+    for folder in part.folders:
+        part.target.folder(folder.name, folder.mode)
+    total = sum(file.size for file in (*here, *small))
+    reporter = Reporter(source.progress, "download", part.layer.digest, total)
+    at_once = max(1, source.network.concurrency)
+
+    async def one_run(run: Run) -> None:
+        await _fetch_run(source, part, run)
+        reporter.add(sum(file.size for file in run.files))
+
+    # What may have to be refused comes before anything gets its name.
+    for files in (here, small):
+        await together([one_run(run) for run in runs(files)], at_once=at_once)
+    if here or small:
+        reporter.finish()
+    try:
+        await together([_place(source, part, file) for file in large], at_once=at_once)
+    except RangesRefused:
+        for file in large:
+            landing = await offload.run(_landing, part, file)
+            await offload.run(landing.discard)
+        raise
+
+
+def _sort(part: Part) -> tuple[list[ListedFile], list[ListedFile], list[ListedFile]]:
+    """Small files that are there, small ones that are not, large ones; kept ones are counted.
+
+    A small file that is there may be an earlier try's: its bytes tell.
+    """
+    here: list[ListedFile] = []
+    small: list[ListedFile] = []
+    large: list[ListedFile] = []
+    for file in part.files:
+        if file.size >= PLACED and _core.Landing.has_published(
+            part.target, file.digest, file.size, "whole", file.name
+        ):
+            large.append(file)
+            continue
+        try:
+            written = part.target.would_write(file.name)
+        except AlreadyExists:
+            if file.size >= PLACED:
+                raise
+            here.append(file)
+            continue
+        if written:
+            (large if file.size >= PLACED else small).append(file)
+        else:
+            part.target.count_kept(1)
+    return here, small, large
+
+
+def _landing(part: Part, file: ListedFile) -> _core.Landing:
+    return _core.Landing.into_target(
+        part.target, file.digest, file.size, "whole", file.name, file.mode
+    )
+
+
+async def _place(source: Source, part: Part, file: ListedFile) -> None:
+    window = Window(source.registry_itself, part.layer, file.offset)
+    blob = Descriptor(FILES, file.digest, file.size)
+    through = replace(source, registry=window, name=file.name)
+    try:
+        await land(through, blob, lambda: _landing(part, file))
+    except DigestMismatch as error:
+        raise _mismatch(file, getattr(error, "actual", "")) from error
+
+
+async def _fetch_run(source: Source, part: Part, run: Run) -> None:
+    data = await _read(source, part.layer, run)
+    wrong = _first_wrong(run, data)
+    if wrong is not None:
+        blamed = source.registry.distrust_mirrors(part.layer.digest)
+        if blamed:
+            source.arrivals.warnings.append(
+                f"{wrong.name}: what {', '.join(blamed)} sent was damaged; fetched again"
+            )
+            data = await _read(source, part.layer, run)
+            wrong = _first_wrong(run, data)
+    if wrong is not None:
+        raise _mismatch(wrong, _core.blake3(_cut(run, data, wrong)))
+    await offload.run(_put, part, run, data)
+
+
+async def _read(source: Source, layer: Descriptor, run: Run) -> bytes:
+    if not run.length:
+        return b""
+    limits = source.limits
+    async with limits.connections:
+        if limits.rate is not None:
+            await limits.rate.take(run.length)
+        with source.arrivals.account.during("network"):
+            data = await read_range(
+                source.registry_itself, source.repository, layer, run.start, run.length
+            )
+    source.arrivals.fetched += len(data)
+    return data
+
+
+def _cut(run: Run, data: bytes, file: ListedFile) -> bytes:
+    at = file.offset - run.start
+    return data[at : at + file.size]
+
+
+def _first_wrong(run: Run, data: bytes) -> ListedFile | None:
+    for file in run.files:
+        named = file.digest.startswith("blake3:")
+        if named and _core.blake3(_cut(run, data, file)) != file.digest:
+            return file
+    return None
+
+
+def _put(part: Part, run: Run, data: bytes) -> None:
+    for file in run.files:
+        part.target.put(file.name, _cut(run, data, file), file.mode)
+
+
+def _mismatch(file: ListedFile, actual: str) -> DigestMismatch:
+    return DigestMismatch(
+        f"{file.name}: its bytes are {actual}, but the list of files beside the kit "
+        f"says {file.digest}",
+        what=file.name,
+        expected=file.digest,
+        actual=actual,
+        hint="--no-file-digests fetches the whole layer, which the kit's own digest covers",
+    )
+
+
+async def _hop(source: Source, layer: Descriptor) -> ListedLayer | None:
+    """Lists the files of a layer by reading its headers; None where that is no use."""
+    walk = _core.TarWalk(layer.size)
+    members: list[tuple[str, int, int, int, str | None]] = []
+    at, window, requests = 0, b"", 0
+    while True:
+        try:
+            kind, name, offset, length, mode = walk.step(at, window)
+        except (Corrupt, UnsafeMember):
+            # The whole layer says it better: then its digest is known to be right.
+            return None
+        if kind == "end":
+            return listed(layer, members)
+        if kind == "need":
+            requests += 1
+            if requests > MOST_REQUESTS:
+                return None
+            at, length = offset, min(max(length, WINDOW), layer.size - offset)
+            try:
+                window = await read_range(
+                    source.registry_itself, source.repository, layer, at, length
+                )
+            except RangesRefused:
+                return None
+            source.arrivals.fetched += length
+        else:
+            known = _name_of(layer, offset, length) if kind == "member" else None
+            members.append((name, offset, length, mode, known))
+
+
+def _name_of(layer: Descriptor, offset: int, size: int) -> str:
+    """What a file is called that has no digest: the same for the same bytes of the layer."""
+    told = _core.blake3(f"{layer.digest} {offset} {size}".encode())
+    return f"unverified:{told.removeprefix('blake3:')}"

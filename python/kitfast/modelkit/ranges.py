@@ -1,0 +1,99 @@
+"""Reads parts of a layer from a registry: into memory, or as if each were a blob."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from kitfast.errors import ConnectionFailed, ProtocolError, RegistryError
+from kitfast.oci.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    from kitfast.registry.blobs import BlobStream
+    from kitfast.registry.client import Registry
+
+#: Seconds to wait before a range is asked for again; after the last one it has failed.
+PAUSES = (0.2, 1.0, 4.0)
+
+
+class RangesRefused(ProtocolError):
+    """A registry, or its storage, answered with a whole layer when asked for a part of it."""
+
+    default_hint = "leave out --unverified: the whole layer is then fetched once"
+
+
+class Window:
+    """Bytes of a layer with the face of a registry that holds them as a blob.
+
+    Args:
+        registry: what the layer is read from.
+        layer: the layer.
+        offset: where the window begins.
+    """
+
+    def __init__(self, registry: Registry, layer: Descriptor, offset: int) -> None:
+        self.registry, self.layer, self.offset = registry, layer, offset
+
+    @property
+    def host(self) -> str:
+        """The registry's host."""
+        return self.registry.host
+
+    @contextlib.asynccontextmanager
+    async def get_blob(
+        self,
+        repository: str,
+        digest: str,
+        *,
+        start: int | None = None,
+        end: int | None = None,
+        size: int,
+    ) -> AsyncIterator[BlobStream]:
+        """Opens a range of the window, always by a range of the layer.
+
+        Raises:
+            RangesRefused: the whole layer came instead.
+        """
+        begin = self.offset + (start or 0)
+        stop = self.offset + (size if end is None else end)
+        opened = self.registry.get_blob(
+            repository, self.layer.digest, start=begin, end=stop, size=self.layer.size
+        )
+        async with opened as stream:
+            if stream.whole and (begin, stop) != (0, self.layer.size):
+                raise RangesRefused(f"{self.host}: does not serve parts of blobs")
+            yield stream
+
+    def distrust_mirrors(self, digest: str) -> tuple[str, ...]:
+        """Reads the layer from no mirror any more; returns those that sent bytes of it."""
+        return self.registry.distrust_mirrors(self.layer.digest)
+
+
+async def read_range(
+    registry: Registry, repository: str, layer: Descriptor, offset: int, length: int
+) -> bytes:
+    """Reads a small range of a layer, again where that may help; nothing is verified.
+
+    Raises:
+        RangesRefused: the whole layer came instead.
+        RegistryError, ConnectionFailed: as reading blobs does.
+    """
+    window = Window(registry, layer, offset)
+
+    async def once() -> bytes:
+        got = bytearray()
+        async with window.get_blob(repository, layer.digest, size=length) as stream:
+            async for chunk in stream.chunks():
+                got += chunk
+        return bytes(got)
+
+    for seconds in PAUSES:
+        try:
+            return await once()
+        except (RegistryError, ConnectionFailed) as error:
+            if not error.transient:
+                raise
+            await asyncio.sleep(max(seconds, getattr(error, "retry_after", None) or 0.0))
+    return await once()

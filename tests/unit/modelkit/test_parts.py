@@ -1,0 +1,306 @@
+"""Single files out of a layer: few bytes cross, and each file is verified."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.support.commands import Kitfast
+from tests.support.registries import Running, plain_registry
+from tests.support.relay import Relay, relaying
+
+from kitfast import aio, errors
+from kitfast.modelkit.filelist import ListedFile
+from kitfast.modelkit.parts import GAP, PLACED, RUN, runs
+from kitfast.settings import Network
+
+__all__ = ["plain_registry"]
+
+PLAIN = Network(plain_http=True)
+SIZES = {
+    "w/a.bin": 3_000_000,
+    "w/b.bin": 5_000_001,
+    "w/c/d.bin": 2_000_000,
+    "w/config.json": 700,
+    "w/c/empty": 0,
+    "w/z.json": 40_000,
+}
+KITFILE = "manifestVersion: 1.0.0\nmodel: {path: w}\n"
+#: Manifest, config, list of files and what asking for them costs.
+CHANGE = 12_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    for name, size in SIZES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(size))
+    (folder / "w/config.json").chmod(0o600)
+    (folder / "Kitfile").write_text(KITFILE)
+    return folder
+
+
+@pytest.fixture
+async def relay(plain_registry: Running) -> AsyncIterator[Relay]:
+    async with relaying(plain_registry.host) as relay:
+        yield relay
+
+
+async def pushed(folder: Path, tmp_path: Path, relay: Relay, name: str, listed: bool) -> str:
+    reference = f"{relay.host}/parts/{name}:v1"
+    home = tmp_path / "packed"
+    await aio.pack(folder, tags=[reference], home=home)
+    await aio.push(reference, home=home, network=PLAIN, file_digests=listed)
+    relay.sent = 0
+    return reference
+
+
+def found(out: Path) -> dict[str, bytes]:
+    files = (path for path in out.rglob("*") if path.is_file())
+    return {str(path.relative_to(out)): path.read_bytes() for path in files}
+
+
+def wanted(folder: Path, *names: str) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in names}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ({"include": ["a.bin"]}, ["w/a.bin"]),
+        ({"include": ["*.json", "empty"]}, ["w/config.json", "w/z.json", "w/c/empty"]),
+        ({"exclude": ["b.bin"]}, [name for name in SIZES if name != "w/b.bin"]),
+        ({"include": ["w/c"]}, ["w/c/d.bin", "w/c/empty"]),
+        ({"include": ["w/nothing"]}, []),
+    ],
+)
+async def test_only_the_bytes_of_the_files_cross(
+    tmp_path: Path, folder: Path, relay: Relay, patterns: dict[str, list[str]], names: list[str]
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    out, home = tmp_path / "out", tmp_path / "home"
+    done = await aio.unpack(reference, out, home=home, network=PLAIN, **patterns)
+    assert (out / "Kitfile").exists() == ("exclude" in patterns)
+    got = found(out)
+    got.pop("Kitfile", None)
+    assert got == wanted(folder, *names)
+    size = sum(SIZES[name] for name in names)
+    assert size <= relay.sent <= size + CHANGE
+    assert done.fetched <= size + 10 * 512
+    assert done.verified == ("file" if names else "layer")
+    assert done.warnings == ()
+    if "w/config.json" in names:
+        assert (out / "w/config.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_most_of_a_layer_comes_whole(tmp_path: Path, folder: Path, relay: Relay) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    out, home = tmp_path / "out", tmp_path / "home"
+    done = await aio.unpack(reference, out, exclude=["z.json"], home=home, network=PLAIN)
+    assert (done.verified, len(found(out))) == ("layer", len(SIZES))
+    assert done.fetched > sum(SIZES.values())
+
+
+@pytest.mark.parametrize("how", ["no list", "not used"])
+async def test_without_digests_the_whole_layer_is_verified(
+    tmp_path: Path, folder: Path, relay: Relay, how: str
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, f"un{how.split()[0]}", how != "no list")
+    out = tmp_path / "out"
+    use = None if how == "no list" else False
+    done = await aio.unpack(
+        reference,
+        out,
+        include=["a.bin"],
+        file_digests=use,
+        home=tmp_path / "home",
+        network=PLAIN,
+    )
+    assert (done.verified, found(out)) == ("layer", wanted(folder, "w/a.bin"))
+    assert relay.sent > sum(SIZES.values())
+
+
+async def test_a_reference_by_digest_means_the_bytes_of_that_digest(
+    tmp_path: Path, folder: Path, relay: Relay
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    packed = await aio.locate(reference, network=PLAIN, home=tmp_path / "home")
+    pinned = f"{reference.rpartition(':')[0]}@{packed.digest}"
+    for use, verified in ((None, "layer"), (True, "file")):
+        done = await aio.unpack(
+            pinned,
+            tmp_path / verified,
+            include=["a.bin"],
+            file_digests=use,
+            home=tmp_path / "home",
+            network=PLAIN,
+        )
+        assert (done.verified, done.files) == (verified, 1)
+
+
+async def test_unverified_says_so(tmp_path: Path, folder: Path, relay: Relay) -> None:
+    reference = await pushed(folder, tmp_path, relay, "unlisted", False)
+    out = tmp_path / "out"
+    done = await aio.unpack(
+        reference,
+        out,
+        include=["a.bin", "config.json"],
+        unverified=True,
+        home=tmp_path / "home",
+        network=PLAIN,
+    )
+    assert (done.verified, found(out)) == ("none", wanted(folder, "w/a.bin", "w/config.json"))
+    assert relay.sent < SIZES["w/a.bin"] + 10 * (64 << 10)
+    (warning,) = done.warnings
+    assert warning.startswith("2 files of sha256:")
+    assert "NOT verified" in warning
+    # Where there are digests, they are used.
+    listed = await pushed(folder, tmp_path, relay, "listed", True)
+    done = await aio.unpack(
+        listed,
+        tmp_path / "more",
+        include=["a.bin"],
+        unverified=True,
+        home=tmp_path / "home",
+        network=PLAIN,
+    )
+    assert (done.verified, done.warnings) == ("file", ())
+
+
+@pytest.mark.parametrize("name", ["a.bin", "config.json"])
+async def test_one_flipped_bit_is_found(
+    tmp_path: Path, folder: Path, relay: Relay, name: str
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+
+    def flip(path: str, body: bytes) -> bytes:
+        if "/blobs/" not in path or body[:1] in (b"{", b""):
+            return body
+        return body[:600] + bytes([body[600] ^ 1]) + body[601:]
+
+    relay.change = flip
+    out, home = tmp_path / "out", tmp_path / "home"
+    with pytest.raises(errors.DigestMismatch, match=f"w/{name}") as caught:
+        await aio.unpack(reference, out, include=[name], home=home, network=PLAIN)
+    assert "--no-file-digests" in (caught.value.hint or "")
+    assert found(out) == {}
+    relay.change = lambda _, body: body
+    await aio.unpack(reference, out, include=[name], home=home, network=PLAIN)
+    assert found(out) == wanted(folder, f"w/{name}")
+
+
+async def test_a_hostile_list_is_not_used(tmp_path: Path, folder: Path, relay: Relay) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+
+    def lie(path: str, body: bytes) -> bytes:
+        if body.startswith(b'{"version":1,"kit"'):
+            return body.replace(b'"w/a.bin"', b'"../.bin"')
+        return body
+
+    relay.change = lie
+    out = tmp_path / "out"
+    done = await aio.unpack(
+        reference, out, include=["a.bin"], home=tmp_path / "home", network=PLAIN
+    )
+    (warning,) = done.warnings
+    assert warning.startswith("the published digests of single files are not used: ")
+    assert (done.verified, found(out)) == ("layer", wanted(folder, "w/a.bin"))
+
+
+async def test_a_registry_without_ranges_sends_the_layer(
+    tmp_path: Path, folder: Path, relay: Relay
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    relay.ranges = False
+    for name in ("b.bin", "config.json"):
+        out = tmp_path / name
+        done = await aio.unpack(
+            reference, out, include=[name], home=tmp_path / "home", network=PLAIN
+        )
+        assert (done.verified, found(out)) == ("layer", wanted(folder, f"w/{name}"))
+        assert not list(out.glob(".kitfast-*"))
+        (warning,) = done.warnings
+        assert "does not serve parts of blobs" in warning
+
+
+async def test_files_in_the_way_are_seen_before_anything_is_fetched(
+    tmp_path: Path, folder: Path, relay: Relay
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    out, home = tmp_path / "out", tmp_path / "home"
+    (out / "w").mkdir(parents=True)
+    (out / "w/b.bin").write_bytes(b"mine")
+    names = ["b.bin", "config.json"]
+    with pytest.raises(errors.AlreadyExists):
+        await aio.unpack(reference, out, include=names, home=home, network=PLAIN)
+    assert (found(out), relay.sent < CHANGE) == ({"w/b.bin": b"mine"}, True)
+    done = await aio.unpack(
+        reference, out, include=names, ignore_existing=True, home=home, network=PLAIN
+    )
+    assert (done.files, done.kept) == (1, 1)
+    assert (out / "w/b.bin").read_bytes() == b"mine"
+    done = await aio.unpack(reference, out, include=names, overwrite=True, home=home, network=PLAIN)
+    assert found(out) == wanted(folder, "w/b.bin", "w/config.json")
+    assert not list(out.glob(".kitfast-*"))
+
+
+async def test_a_small_file_that_is_there_already_is_fine(
+    tmp_path: Path, folder: Path, relay: Relay
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    out, home = tmp_path / "out", tmp_path / "home"
+    for _ in range(2):
+        done = await aio.unpack(reference, out, include=["*.json"], home=home, network=PLAIN)
+        assert done.files == 2
+    (out / "w/z.json").write_bytes(b"x" * SIZES["w/z.json"])
+    (out / "w/config.json").unlink()
+    with pytest.raises(errors.AlreadyExists):
+        await aio.unpack(reference, out, include=["*.json"], home=home, network=PLAIN)
+    assert sorted(found(out)) == ["w/z.json"]
+
+
+async def test_the_list_of_a_kit_is_not_read_for_whole_layers(
+    tmp_path: Path, folder: Path, relay: Relay
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    relay.refuse = lambda path: 500 if "/referrers/" in path else 0
+    done = await aio.unpack(
+        reference, tmp_path / "out", filters=["model"], home=tmp_path / "home", network=PLAIN
+    )
+    assert (done.verified, done.warnings) == ("layer", ())
+
+
+def test_small_files_come_in_runs() -> None:
+    def file(offset: int, size: int) -> ListedFile:
+        return ListedFile(str(offset), offset, size, 0o644, "blake3:")
+
+    assert runs([]) == []
+    near = [file(512, 100), file(1536, 0), file(1536 + GAP, 5)]
+    far = [file(1542 + 2 * GAP, 5)]
+    (one, two) = runs(near + far)
+    assert (one.files, one.start, one.length) == (tuple(near), 512, GAP + 1029)
+    assert two.files == tuple(far)
+    many = [file(at * (PLACED + 512), PLACED - 1) for at in range(32)]
+    assert all(run.length <= RUN for run in runs(many))
+    assert sum((run.files for run in runs(many)), ()) == tuple(many)
+
+
+async def test_the_command_line_tells_which_way_was_taken(
+    tmp_path: Path, folder: Path, plain_registry: Running
+) -> None:
+    kitfast = Kitfast(tmp_path / "cli")
+    reference = f"{plain_registry.host}/parts/cli:v1"
+    kitfast.run("pack", folder, "--tag", reference)
+    kitfast.run("push", reference, "--plain-http")
+    told = kitfast.run(
+        *("unpack", reference, "--remote", "--plain-http", "--include", "a.bin"),
+        *("--dir", str(tmp_path / "out"), "--format", "json"),
+    )
+    said = json.loads(told.stdout)
+    assert said["verified"] == "file"
+    assert said["fetched"] == SIZES["w/a.bin"]
