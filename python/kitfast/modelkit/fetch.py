@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from kitfast import _core, offload
 from kitfast.errors import DigestMismatch
 from kitfast.modelkit.kit import Kit
-from kitfast.modelkit.ranges import Window
 from kitfast.oci.descriptor import Descriptor
 from kitfast.progress import Callback, Reporter
 from kitfast.settings import Network
@@ -21,6 +20,7 @@ from kitfast.together import together
 from kitfast.transfer.account import Account
 
 if TYPE_CHECKING:
+    from kitfast.modelkit.ranges import Window
     from kitfast.registry.client import Registry
     from kitfast.transfer.limits import Limits
 
@@ -49,11 +49,6 @@ class Source:
     progress: Callback | None
     arrivals: Arrivals
     name: str = ""
-
-    @property
-    def registry_itself(self) -> Registry:
-        """The registry, whatever window there is on it."""
-        return self.registry.registry if isinstance(self.registry, Window) else self.registry
 
 
 async def fetch_into_store(source: Source, home: Home, kit: Kit) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
+import posixpath
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -27,9 +29,12 @@ from kitfast.store import locks
 from kitfast.store.home import Home, opened
 
 if TYPE_CHECKING:
+    from kitfast.modelkit.filelist import ListedLayer
     from kitfast.registry.client import Registry
 
 T = TypeVar("T")
+
+log = logging.getLogger("kitfast")
 
 Read = Callable[[int, int], bytes]
 
@@ -43,7 +48,8 @@ class KitFile(io.RawIOBase):
     Attributes:
         name: its path in the kit.
         size: its bytes.
-        verified: every byte was held against the layer's digest before it is given out.
+        verified: every byte was held against a digest before it is given out: the layer's,
+            or the file's own that was published beside the kit.
     """
 
     def __init__(
@@ -96,29 +102,33 @@ async def open(
     path: str,
     *,
     unverified: bool = False,
+    file_digests: bool | None = None,
     home: Path | None = None,
     network: Network | None = None,
     progress: Callback | None = None,
 ) -> KitFile:
     """Opens one file of a kit for reading, without unpacking anything.
 
-    A layer of the store is read in place. A layer that only the registry has is fetched
-    whole into the store and verified, unless `unverified`: then only the ranges that are
-    read are fetched, and nothing can be held against a digest.
+    A layer of the store is read in place. Of a layer that only the registry has, the file
+    is fetched into the store and held against the digest that was published for it, or
+    the whole layer where there is none. With `unverified` only the ranges that are read
+    are fetched, and nothing can be held against a digest.
 
     Args:
         reference: the kit, with or without `oci://` in front.
         path: the file's path in the kit, with `/`.
         unverified: accept bytes of the registry without having seen the whole layer.
+        file_digests: whether digests published beside the kit are used, as in `unpack`.
 
     Raises:
         NotFound, NotInRegistry: no such kit, or no such file in it.
         InvalidArgument: the file is in a compressed layer.
-        DigestMismatch: the layer that was fetched is not what the manifest says.
+        DigestMismatch: the layer that was fetched is not what the manifest says, or the
+            file is not what was published of it.
     """
     folder, network = home or settings.home(), network or settings.network()
     worker = _Worker()
-    job = _Opening(worker, folder, network, progress, unverified)
+    job = _Opening(worker, folder, network, progress, unverified, file_digests)
     try:
         return await asyncio.to_thread(job.run, reference, clean(path))
     except BaseException:
@@ -160,6 +170,8 @@ class _Opening:
     network: Network
     progress: Callback | None
     unverified: bool
+    file_digests: bool | None
+    _lists: dict[str, ListedLayer] | None = None
 
     def run(self, reference: str, path: str) -> KitFile:
         store, kit, registry = self.worker.run(self._enter(reference))
@@ -167,15 +179,19 @@ class _Opening:
             digest = item.descriptor.digest
             local = store.blobs.size(digest) == item.descriptor.size
             if not local and registry is not None and not self.unverified:
+                single = self.worker.run(self._single(store, kit, item, registry, path))
+                if single is not None:
+                    extent, content = single
+                    return KitFile(path, extent, content, True, self.worker.close)
                 self.worker.run(self._fetch(store, kit, item, registry))
                 local = True
             if local or registry is None:
                 read: Read = store.blobs.blob(digest).read
             else:
                 read = self._ranges(registry, kit, item)
-            extent = find(kit, item, path, read)
-            if extent is not None:
-                return KitFile(path, extent, read, local, self.worker.close)
+            found = find(kit, item, path, read)
+            if found is not None:
+                return KitFile(path, found, read, local, self.worker.close)
         raise NotFound(f"{kit.reference}: has no file {path}", what=path)
 
     async def _enter(self, reference: str) -> tuple[Home, Kit, Registry | None]:
@@ -190,10 +206,53 @@ class _Opening:
         registry = await stack.enter_async_context(connection)
         return store, await fetch(registry, parsed), registry
 
-    async def _fetch(self, store: Home, kit: Kit, item: Unpackable, registry: Registry) -> None:
+    async def _single(
+        self, store: Home, kit: Kit, item: Unpackable, registry: Registry, path: str
+    ) -> tuple[Extent, Read] | None:
+        """The file alone, fetched into the store by its published digest; None if it cannot be."""
+        from kitfast.modelkit.parts import is_worth_it, land_file
+        from kitfast.modelkit.published import find as find_lists
+        from kitfast.modelkit.ranges import RangesRefused
+
         layer = item.descriptor
-        shape = "tar" if item.core_shape == "tar" else "whole"
-        source = Source(
+        by_tag = kit.reference.digest is None
+        if item.core_shape != "tar" or not settings.file_digests(
+            self.file_digests, otherwise=by_tag
+        ):
+            return None
+        if self._lists is None:
+            repository, layers = kit.reference.repository, kit.manifest.layers
+            self._lists, warnings = await find_lists(registry, repository, kit.digest, layers)
+            for warning in warnings:
+                log.warning("%s", warning)
+        listed = self._lists.get(layer.digest)
+        name = posixpath.relpath(path, item.under) if item.under else path
+        files = listed.files if listed is not None else ()
+        file = next((one for one in files if one.name == name), None)
+        if file is None or not is_worth_it(layer, file.size):
+            return None
+        async with locks.exclusive(store.blob_lock(file.digest)):
+            content = store.blobs.content(file.digest, file.size)
+            if content is None:
+                source = self._source(kit, registry)
+                try:
+                    await land_file(
+                        source,
+                        layer,
+                        file,
+                        lambda: _core.Landing.into_store(
+                            store.blobs, file.digest, file.size, "whole"
+                        ),
+                    )
+                except RangesRefused:
+                    return None
+                content = store.blobs.content(file.digest, file.size)
+        # An empty file has no content, and is never read.
+        read = (lambda offset, length: b"") if content is None else content.read
+        return Extent(item, 0, file.size), read
+
+    def _source(self, kit: Kit, registry: Registry) -> Source:
+        return Source(
             registry,
             kit.reference.repository,
             limits_for(self.network),
@@ -201,6 +260,11 @@ class _Opening:
             self.progress,
             Arrivals(),
         )
+
+    async def _fetch(self, store: Home, kit: Kit, item: Unpackable, registry: Registry) -> None:
+        layer = item.descriptor
+        shape = "tar" if item.core_shape == "tar" else "whole"
+        source = self._source(kit, registry)
         async with locks.exclusive(store.blob_lock(layer.digest)):
             if store.blobs.size(layer.digest) != layer.size:
                 await land(

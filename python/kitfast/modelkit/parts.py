@@ -7,8 +7,9 @@ runs, with what little lies between them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from kitfast import _core, offload
 from kitfast.errors import AlreadyExists, Corrupt, DigestMismatch, UnsafeMember
@@ -22,6 +23,9 @@ from kitfast.modelkit.ranges import RangesRefused, Window, read_range
 from kitfast.oci.descriptor import Descriptor
 from kitfast.progress import Reporter
 from kitfast.together import together
+
+if TYPE_CHECKING:
+    from kitfast.registry.client import Registry
 
 #: A smaller layer comes whole: that takes no longer, and the kit's own digest covers it.
 SMALLEST_LAYER = 1 << 20
@@ -73,6 +77,16 @@ class Run:
         return self.files[-1].offset + self.files[-1].size - self.start
 
 
+def registry_of(source: Source) -> Registry:
+    """The registry that layers come from, whatever window there is on it."""
+    return source.registry.registry if isinstance(source.registry, Window) else source.registry
+
+
+def is_worth_it(layer: Descriptor, size: int) -> bool:
+    """Whether fetching `size` bytes of a layer alone spares enough to do without its digest."""
+    return layer.size >= SMALLEST_LAYER and size <= layer.size * (1 - SPARED)
+
+
 async def choose(
     source: Source,
     kit: Kit,
@@ -97,7 +111,7 @@ async def choose(
     if file_digests and any(open_ones):
         with source.arrivals.account.during("registry"):
             lists, warnings = await find(
-                source.registry_itself, source.repository, kit.digest, kit.manifest.layers
+                registry_of(source), source.repository, kit.digest, kit.manifest.layers
             )
         source.arrivals.warnings += warnings
     parts: list[Part | None] = []
@@ -120,7 +134,7 @@ def _part(known: ListedLayer, layer: Descriptor, target: _core.Target, verified:
 def _is_worthwhile(part: Part) -> bool:
     small = [file for file in part.files if file.size < PLACED]
     requests = len(part.files) - len(small) + len(runs(small))
-    return part.size <= part.layer.size * (1 - SPARED) and requests <= MOST_REQUESTS
+    return is_worth_it(part.layer, part.size) and requests <= MOST_REQUESTS
 
 
 def runs(files: Iterable[ListedFile]) -> list[Run]:
@@ -205,11 +219,23 @@ def _landing(part: Part, file: ListedFile) -> _core.Landing:
 
 
 async def _place(source: Source, part: Part, file: ListedFile) -> None:
-    window = Window(source.registry_itself, part.layer, file.offset)
+    await land_file(source, part.layer, file, lambda: _landing(part, file))
+
+
+async def land_file(
+    source: Source, layer: Descriptor, file: ListedFile, landing_of: Callable[[], _core.Landing]
+) -> None:
+    """Fetches one file of a layer into a landing of its own and commits it, verified.
+
+    Raises:
+        DigestMismatch: it is not what the list says.
+        RangesRefused: the registry serves no parts.
+    """
+    window = Window(registry_of(source), layer, file.offset)
     blob = Descriptor(FILES, file.digest, file.size)
     through = replace(source, registry=window, name=file.name)
     try:
-        await land(through, blob, lambda: _landing(part, file))
+        await land(through, blob, landing_of)
     except DigestMismatch as error:
         raise _mismatch(file, getattr(error, "actual", "")) from error
 
@@ -239,7 +265,7 @@ async def _read(source: Source, layer: Descriptor, run: Run) -> bytes:
             await limits.rate.take(run.length)
         with source.arrivals.account.during("network"):
             data = await read_range(
-                source.registry_itself, source.repository, layer, run.start, run.length
+                registry_of(source), source.repository, layer, run.start, run.length
             )
     source.arrivals.fetched += len(data)
     return data
@@ -293,9 +319,7 @@ async def _hop(source: Source, layer: Descriptor) -> ListedLayer | None:
                 return None
             at, length = offset, min(max(length, WINDOW), layer.size - offset)
             try:
-                window = await read_range(
-                    source.registry_itself, source.repository, layer, at, length
-                )
+                window = await read_range(registry_of(source), source.repository, layer, at, length)
             except RangesRefused:
                 return None
             source.arrivals.fetched += length

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kitfast import _core, offload, settings
 from kitfast.errors import AlreadyExists, FileError, InvalidArgument, UnsafeMember
@@ -19,8 +20,6 @@ from kitfast.modelkit.collide import has_to_come, open_target
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.parents import chain
-from kitfast.modelkit.parts import Part, choose, fetch_part
-from kitfast.modelkit.ranges import RangesRefused
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.space import require_space
 from kitfast.oci import reference as references
@@ -30,6 +29,9 @@ from kitfast.settings import Network
 from kitfast.store.home import Home, opened
 from kitfast.together import together
 from kitfast.transfer.account import Flow
+
+if TYPE_CHECKING:
+    from kitfast.modelkit.parts import Part
 
 #: Where the core keeps files of a target that are not whole yet.
 STAGING = ".kitfast-staging"
@@ -304,6 +306,8 @@ class _Job:
 
             parts: Sequence[Part | None] = [None] * len(items)
             if self._is_choosy():
+                from kitfast.modelkit.parts import choose
+
                 targets = [await self._target(item.under) for item in items]
                 parts = await choose(
                     source,
@@ -338,6 +342,9 @@ class _Job:
 
     async def _fetch_part(self, source: Source, part: Part) -> bool:
         """Fetches what is wanted of a layer; False where the registry serves no parts of it."""
+        from kitfast.modelkit.parts import fetch_part
+        from kitfast.modelkit.ranges import RangesRefused
+
         try:
             await fetch_part(source, part)
         except RangesRefused as error:

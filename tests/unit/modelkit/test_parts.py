@@ -275,6 +275,44 @@ async def test_the_list_of_a_kit_is_not_read_for_whole_layers(
     assert (done.verified, done.warnings) == ("layer", ())
 
 
+@pytest.mark.parametrize("name", ["w/a.bin", "w/config.json", "w/c/empty"])
+async def test_a_file_is_opened_without_its_layer(
+    tmp_path: Path, folder: Path, relay: Relay, name: str
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    home = tmp_path / "home"
+    for most in (SIZES[name] + CHANGE, CHANGE):
+        relay.sent = 0
+        with await aio.open(reference, name, home=home, network=PLAIN) as file:
+            assert (file.size, file.verified) == (SIZES[name], True)
+            assert file.read() == (folder / name).read_bytes()
+        # The second time it is in the store.
+        assert relay.sent <= most
+    await aio.cache_prune(home=home)
+    relay.change = lambda path, body: body if body[:1] == b"{" else bytes(len(body))
+    if SIZES[name]:
+        with pytest.raises(errors.DigestMismatch, match=name):
+            await aio.open(reference, name, home=home, network=PLAIN)
+
+
+@pytest.mark.parametrize("how", ["not used", "no ranges", "pinned", "not in the list"])
+async def test_a_file_is_opened_with_its_layer_where_it_must_be(
+    tmp_path: Path, folder: Path, relay: Relay, how: str
+) -> None:
+    listed = how != "not in the list"
+    reference = await pushed(folder, tmp_path, relay, "listed" if listed else "unopened", listed)
+    use, home = (False if how == "not used" else None), tmp_path / "home"
+    if how == "pinned":
+        packed = await aio.locate(reference, network=PLAIN, home=home)
+        reference = f"{reference.rpartition(':')[0]}@{packed.digest}"
+    relay.ranges = how != "no ranges"
+    opened = await aio.open(reference, "w/a.bin", file_digests=use, home=home, network=PLAIN)
+    with opened as file:
+        assert file.verified
+        assert file.read() == (folder / "w/a.bin").read_bytes()
+    assert relay.sent > sum(SIZES.values())
+
+
 def test_small_files_come_in_runs() -> None:
     def file(offset: int, size: int) -> ListedFile:
         return ListedFile(str(offset), offset, size, 0o644, "blake3:")

@@ -24,11 +24,19 @@ def cat(
             help="Fetch only this file's bytes, which cannot be held against a digest.",
         ),
     ] = False,
+    file_digests: Annotated[
+        bool | None,
+        Option(
+            "--file-digests/--no-file-digests",
+            help="Fetch single files by published digests; for a tag if not given.",
+        ),
+    ] = None,
 ) -> None:
     """Write one file of a kit to standard output.
 
-    Its layer is read in the local store, and fetched into it and verified where it is not
-    there. With --unverified, only the file's own bytes are fetched, and kept nowhere.
+    It is read in the local store, and fetched into it and verified where it is not there:
+    alone where a digest of it was published beside the kit, else with its whole layer.
+    With --unverified, only the file's own bytes are fetched, and kept nowhere.
     """
     from kitfast import aio
     from kitfast.modelkit.open import BUFFER
@@ -38,6 +46,7 @@ def cat(
             reference,
             path,
             unverified=unverified,
+            file_digests=file_digests,
             home=session.home,
             network=session.network,
             progress=progress,
