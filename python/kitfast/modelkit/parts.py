@@ -121,7 +121,11 @@ async def choose(
         verified = known is not None
         if known is None and is_open and unverified:
             known = await _hop(source, layer)
-        part = _part(known, layer, target, verified) if known is not None else None
+        part = None
+        try:
+            part = _part(known, layer, target, verified) if known is not None else None
+        except UnsafeMember as error:
+            source.arrivals.warnings.append(f"{layer.digest}: is fetched whole: {error}")
         parts.append(part if part is not None and _is_worthwhile(part) else None)
     return parts
 

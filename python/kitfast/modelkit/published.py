@@ -20,6 +20,7 @@ from kitfast.oci.document import MAX_BYTES
 from kitfast.oci.manifest import Manifest, parse_manifest
 from kitfast.oci.mediatypes import OCI_MANIFEST
 from kitfast.store.home import Home
+from kitfast.together import together
 
 if TYPE_CHECKING:
     from kitfast.registry.client import Registry
@@ -86,8 +87,13 @@ async def publish(
         found = await registry.referrers(repository, kit.digest, FILES)
         if any(one.digest == entry.digest for one in found):
             return None
-        for blob, data in ((EMPTY_CONFIG, EMPTY), (layer, document)):
-            await upload(registry, repository, blob, MemoryBlob(data), limits=limits)
+        blobs = ((EMPTY_CONFIG, EMPTY), (layer, document))
+        await together(
+            [
+                upload(registry, repository, blob, MemoryBlob(data), limits=limits)
+                for blob, data in blobs
+            ]
+        )
         await registry.put_referrer(repository, manifest, entry, kit.digest)
     except KitfastError as error:
         return _unpublished(error)

@@ -194,12 +194,15 @@ async def test_one_flipped_bit_is_found(
     assert found(out) == wanted(folder, f"w/{name}")
 
 
-async def test_a_hostile_list_is_not_used(tmp_path: Path, folder: Path, relay: Relay) -> None:
+@pytest.mark.parametrize("name", ["../.bin", ".kitfast"])
+async def test_a_hostile_list_is_not_used(
+    tmp_path: Path, folder: Path, relay: Relay, name: str
+) -> None:
     reference = await pushed(folder, tmp_path, relay, "listed", True)
 
     def lie(path: str, body: bytes) -> bytes:
         if body.startswith(b'{"version":1,"kit"'):
-            return body.replace(b'"w/a.bin"', b'"../.bin"')
+            return body.replace(b'"w/a.bin"', f'"{name}-x"'.encode())
         return body
 
     relay.change = lie
@@ -208,8 +211,23 @@ async def test_a_hostile_list_is_not_used(tmp_path: Path, folder: Path, relay: R
         reference, out, include=["a.bin"], home=tmp_path / "home", network=PLAIN
     )
     (warning,) = done.warnings
-    assert warning.startswith("the published digests of single files are not used: ")
+    assert "not used: " in warning or "is fetched whole: " in warning
     assert (done.verified, found(out)) == ("layer", wanted(folder, "w/a.bin"))
+
+
+async def test_what_a_mirror_damages_comes_from_the_registry_itself(
+    tmp_path: Path, folder: Path, relay: Relay, plain_registry: Running
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    own = reference.replace(relay.host, plain_registry.host)
+    relay.change = lambda path, body: body if body[:1] == b"{" else bytes(len(body))
+    mirrored = Network(plain_http=True, mirror=(f"http://{relay.host}",))
+    out, names = tmp_path / "out", ["w/a.bin", "w/config.json"]
+    done = await aio.unpack(own, out, include=names, home=tmp_path / "home", network=mirrored)
+    assert (done.verified, found(out)) == ("file", wanted(folder, *names))
+    assert len(done.warnings) >= 1
+    assert all("was damaged; fetched again" in warning for warning in done.warnings)
+    assert relay.sent > 0
 
 
 async def test_a_registry_without_ranges_sends_the_layer(
