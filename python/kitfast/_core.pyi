@@ -28,12 +28,14 @@ class Meter:
     def cancelled(self) -> bool: ...
     @property
     def waiting(self) -> float:
-        """Seconds a `receive` found its socket empty."""
+        """Seconds the call found its socket empty."""
     @property
     def writing(self) -> float:
-        """Seconds a `receive` spent on writing."""
+        """Seconds the call spent on writing."""
     def add(self, bytes: int) -> None: ...
     def expect(self, bytes: int) -> None: ...
+    def waited(self, seconds: float) -> None: ...
+    def wrote(self, seconds: float) -> None: ...
     def cancel(self) -> None: ...
 
 def sha256_file(
@@ -466,13 +468,18 @@ class Landing:
 
         It tells where the bytes behind it belong; until it is there they take a detour.
         """
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | bytearray, length: int | None = None) -> None:
         """Puts bytes where they belong; from any thread, in any order, cheap enough for a loop.
 
         Bytes that are down, or that another call is writing, are ignored.
 
+        Args:
+            offset: where in the blob they belong.
+            data: a bytearray can be used again when this returns; nobody may change it before.
+            length: how many of `data` are meant, from its start; all by default.
+
         Raises:
-            InvalidArgument: beyond the blob, or the landing is closed.
+            InvalidArgument: beyond the blob or `data`, or the landing is closed.
             UnsafeMember, AlreadyExists: a header shows that the tar cannot be unpacked here.
             NoSpace, FileError: the disk is full or fails; no more bytes are taken.
         """

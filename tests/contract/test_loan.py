@@ -1,4 +1,4 @@
-"""A lent socket: exact bytes, connections that live on, clean ends."""
+"""A lent connection, plain or TLS: exact bytes, many requests, clean ends."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import asyncio
 import hashlib
 import os
 import socket
+import ssl
+import sys
 from pathlib import Path
 
 import pytest
+from tests.support.certificates import Authority
 
 from kitfast import _core
 from kitfast.errors import ConnectionFailed
 from kitfast.oci.descriptor import Descriptor
 from kitfast.registry.client import Registry
 from kitfast.registry.credentials import Credentials
+from kitfast.registry.decrypt import Encrypted, Receiver
 from kitfast.settings import Network
 from kitfast.transfer.download import download
 from kitfast.transfer.limits import Limits, Patience
@@ -23,13 +27,55 @@ DATA = os.urandom(3_000_000)
 DIGEST = "sha256:" + hashlib.sha256(DATA).hexdigest()
 
 
+TLS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+# Before 3.11 TLS is lent by nobody, and asyncio's own warns of each connection it loses.
+SINCE_311 = pytest.mark.skipif(sys.version_info < (3, 11), reason="needs Python 3.11")
+
+
+@pytest.fixture(params=["plain", *(pytest.param(name, marks=SINCE_311) for name in TLS)])
+def server(request: pytest.FixtureRequest, authority: Authority) -> Server:
+    """A server that speaks plain HTTP, or one of the versions of TLS."""
+    if request.param == "plain":
+        return Server()
+    pair = authority.server()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.cert, pair.key)
+    context.minimum_version = context.maximum_version = TLS[request.param]
+    return Server(context, authority.pair.cert)
+
+
+@pytest.fixture
+def decrypted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of the bodies that were decrypted on a thread, as they come."""
+    lengths = []
+    carry = Encrypted.carry
+
+    def noting(
+        self: Encrypted, landing: Receiver, offset: int, length: int, meter: _core.Meter
+    ) -> int:
+        lengths.append(length)
+        return carry(self, landing, offset, length, meter)
+
+    monkeypatch.setattr(Encrypted, "carry", noting)
+    return lengths
+
+
 class Server:
     """Speaks just enough HTTP to answer ranges; counts connections; can cut bodies short."""
 
-    def __init__(self, cut: int | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, trust: Path | None = None) -> None:
+        self.tls = tls
+        self.trust = trust
         self.connections = 0
         self.requests = 0
-        self.cut = cut
+        self.cut: int | None = None
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -61,9 +107,10 @@ class Server:
 
 async def fetch(tmp_path: Path, server: Server, connections: int = 1, attempts: int = 3) -> None:
     """Downloads DATA from a server in parts of 256 KiB into a store."""
-    listening = await asyncio.start_server(server.talk, "127.0.0.1", 0)
+    listening = await asyncio.start_server(server.talk, "127.0.0.1", 0, ssl=server.tls)
     host, port = listening.sockets[0].getsockname()[:2]
-    network = Network(plain_http=True, connections=connections)
+    trust = (str(server.trust),) if server.trust else ()
+    network = Network(plain_http=not trust, tls_cert=trust, connections=connections)
     limits = Limits(
         connections=connections,
         most_connections=connections,
@@ -83,28 +130,37 @@ async def fetch(tmp_path: Path, server: Server, connections: int = 1, attempts: 
         listening.close()
 
 
-async def test_a_connection_serves_again_after_its_socket_came_back(tmp_path: Path) -> None:
-    server = Server()
+async def test_a_connection_serves_again_after_it_came_back(
+    tmp_path: Path, server: Server, decrypted: list[int]
+) -> None:
     await fetch(tmp_path, server)
     assert server.requests == 12
     assert server.connections == 1
+    assert bool(decrypted) == bool(server.tls)
 
 
-async def test_several_sockets_are_lent_side_by_side(tmp_path: Path) -> None:
-    server = Server()
+async def test_several_connections_are_lent_side_by_side(tmp_path: Path, server: Server) -> None:
     await fetch(tmp_path, server, connections=4)
     assert server.connections <= 5
 
 
-async def test_a_body_cut_short_is_a_broken_connection(tmp_path: Path) -> None:
-    server = Server(cut=100_000)
+async def test_a_body_cut_short_is_a_broken_connection(tmp_path: Path, server: Server) -> None:
+    server.cut = 100_000
     with pytest.raises(ConnectionFailed):
         await fetch(tmp_path, server, attempts=1)
 
 
-async def test_a_body_cut_short_goes_on_where_it_ended(tmp_path: Path) -> None:
-    server = Server(cut=200_000)
+async def test_a_body_cut_short_goes_on_where_it_ended(tmp_path: Path, server: Server) -> None:
+    server.cut = 200_000
     await fetch(tmp_path, server, attempts=8)
+
+
+async def test_where_tls_is_not_asyncios_own_the_body_comes_through_it(
+    tmp_path: Path, server: Server, decrypted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Encrypted, "fits", staticmethod(lambda transport: False))
+    await fetch(tmp_path, server)
+    assert (server.requests, server.connections, decrypted) == (12, 1, [])
 
 
 def test_a_cancelled_meter_ends_a_silent_read(tmp_path: Path) -> None:

@@ -31,9 +31,11 @@ class Authority:
         self._name = _named(name)
         builder = _builder(self._name, self._name, self._key)
         constraint = x509.BasicConstraints(ca=True, path_length=None)
-        self._cert = builder.add_extension(constraint, critical=True).sign(
-            self._key, hashes.SHA256()
-        )
+        builder = builder.add_extension(constraint, critical=True)
+        builder = builder.add_extension(_signs_certificates(), critical=True)
+        own = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        builder = builder.add_extension(own, critical=False)
+        self._cert = builder.sign(self._key, hashes.SHA256())
         self.pair = self._write("ca", self._cert, self._key)
 
     @property
@@ -60,6 +62,9 @@ class Authority:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         builder = _builder(_named(name), self._name, key)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        # Python 3.13 wants to see by which key it was signed.
+        signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(signer, critical=False)
         if extension is not None:
             builder = builder.add_extension(extension, critical=False)
         return self._write(name, builder.sign(self._key, hashes.SHA256()), key)
@@ -79,6 +84,20 @@ class Authority:
 
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _signs_certificates() -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _builder(

@@ -82,7 +82,8 @@ class MemoryLanding:
                 return offset, length
         return None
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes | bytearray, length: int | None = None) -> None:
+        data = bytes(data[:length])
         assert offset >= 0 and offset + len(data) <= self.size
         self.writes.append((offset, offset + len(data)))
         self.data[offset : offset + len(data)] = data
@@ -143,7 +144,7 @@ class MemoryStream:
         return self.body
 
     def lend(self) -> None:
-        """There is no socket under it."""
+        """There is no connection under it."""
 
 
 Script = Callable[[Request, "MemoryRegistry"], AsyncIterator[bytes] | Exception | None]

@@ -84,7 +84,7 @@ class BlobStream:
             raise self._broken(f"the connection ended {left} bytes early")
 
     def lend(self) -> Loan | None:
-        """Lends the socket the bytes come from, instead of `chunks`; None where it cannot."""
+        """Lends the connection the bytes come over, instead of `chunks`; None where it cannot."""
         return lend(self._response)
 
     def _broken(self, reason: str) -> ConnectionFailed:

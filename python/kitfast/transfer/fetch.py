@@ -11,7 +11,7 @@ from kitfast import offload
 from kitfast._core import Meter
 from kitfast.errors import ConnectionFailed, FileError, ProtocolError
 from kitfast.transfer.account import Account
-from kitfast.transfer.ends import Arrival, BlobSource, Named, Stream
+from kitfast.transfer.ends import Arrival, BlobSource, Borrowed, Named, Stream
 from kitfast.transfer.plan import Part
 from kitfast.transfer.rate import Bucket
 
@@ -45,8 +45,10 @@ class Placer:
         if perf_counter() - begun > SLOW_WRITE_SECONDS:
             self._on_thread = WRITES_ON_A_THREAD
 
-    async def receive(self, socket: int, fetch: Fetch, on_bytes: Callable[[int], None]) -> None:
-        """Lets the core read the rest of a fetch from its socket, on a thread."""
+    async def carry(
+        self, borrowed: Borrowed, fetch: Fetch, on_bytes: Callable[[int], None]
+    ) -> None:
+        """Reads the rest of a fetch from a borrowed connection, on a thread."""
         meter = Meter()
         begin = fetch.position
 
@@ -55,8 +57,8 @@ class Placer:
 
         try:
             await offload.run(
-                self._landing.receive,
-                socket,
+                borrowed.carry,
+                self._landing,
                 begin,
                 fetch.part.end - begin,
                 meter=meter,
@@ -145,7 +147,7 @@ class Fetch:
         ) as stream:
             self._take_answer(stream, registry.host, blob)
             on_answer(self)
-            # The core reads as fast as it can: a rate is kept on this side alone.
+            # A thread reads as fast as it can: a rate is kept on this side alone.
             loan = stream.lend() if rate is None else None
             if loan is None:
                 async with aclosing(stream.chunks()) as chunks:  # type: ignore[type-var]
@@ -161,7 +163,7 @@ class Fetch:
                 with loan as borrowed:
                     self._bound(len(borrowed.first), registry.host, blob)
                     await self._place(borrowed.first, placer, on_bytes)
-                    await placer.receive(borrowed.socket, self, on_bytes)
+                    await placer.carry(borrowed, self, on_bytes)
                     if self.position == self.part.end:
                         borrowed.complete()
             if self.position < self.part.end:

@@ -9,6 +9,7 @@ use kitfast_core::landing::{self, Check, Plan, Shape, Sink};
 use kitfast_core::tar::Name;
 use kitfast_core::{Error, Result};
 use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
 
 use crate::errors::raise;
 use crate::meter::{Meter, or_new};
@@ -106,7 +107,24 @@ impl Landing {
         self.0.wanted_header()
     }
 
-    fn write(&self, py: Python<'_>, offset: u64, data: &[u8]) -> PyResult<()> {
+    #[pyo3(signature = (offset, data, length = None))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        offset: u64,
+        data: &Bound<'_, PyAny>,
+        length: Option<usize>,
+    ) -> PyResult<()> {
+        if let Ok(data) = data.cast::<PyBytes>() {
+            let data = first(data.as_bytes(), length)?;
+            return py.detach(|| self.0.write(offset, data)).map_err(raise);
+        }
+        let data = data.cast::<PyByteArray>()?;
+        // A bytearray that a view looks at cannot be moved or made shorter.
+        let _view = PyMemoryView::from(data)?;
+        // SAFETY: its memory stays where it is while the view lives. Its owner leaves it alone
+        // until this call returns; bytes that change all the same have the wrong digest.
+        let data = first(unsafe { data.as_bytes() }, length)?;
         py.detach(|| self.0.write(offset, data)).map_err(raise)
     }
 
@@ -144,6 +162,12 @@ impl Landing {
     fn discard(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.0.discard()).map_err(raise)
     }
+}
+
+/// The first `length` bytes of a buffer; all of them where none is said.
+fn first(data: &[u8], length: Option<usize>) -> PyResult<&[u8]> {
+    data.get(..length.unwrap_or(data.len()))
+        .ok_or_else(|| raise(Error::invalid("more bytes than the buffer holds")))
 }
 
 fn open(digest: &str, size: u64, shape: &str, sink: Sink) -> Result<Landing> {

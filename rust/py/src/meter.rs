@@ -1,8 +1,12 @@
 //! The meter, as Python sees it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use kitfast_core::Error;
 use pyo3::prelude::*;
+
+use crate::errors::raise;
 
 /// Bytes done and total of a running call, and the flag that cancels it.
 #[pyclass(frozen, module = "kitfast._core")]
@@ -50,9 +54,22 @@ impl Meter {
         self.0.expect(bytes);
     }
 
+    fn waited(&self, seconds: f64) -> PyResult<()> {
+        time(seconds).map(|time| self.0.waited(time))
+    }
+
+    fn wrote(&self, seconds: f64) -> PyResult<()> {
+        time(seconds).map(|time| self.0.wrote(time))
+    }
+
     fn cancel(&self) {
         self.0.cancel();
     }
+}
+
+fn time(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| raise(Error::invalid(format!("{seconds} seconds is no time"))))
 }
 
 /// The meter a call was given, or a fresh one nobody watches.
