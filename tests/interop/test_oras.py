@@ -114,3 +114,21 @@ def test_crane_reads_what_kitfast_pushed(
     assert run(tool("crane"), "digest", "--insecure", reference).strip() == ours["digest"]
     assert json.loads(run(tool("crane"), "manifest", "--insecure", reference)) == ours["manifest"]
     assert run(tool("crane"), "ls", "--insecure", reference.rpartition(":")[0]).split() == ["v1"]
+
+
+def test_oras_discovers_and_copies_the_list_of_files(
+    kitfast: Kitfast, other: Kitfast, source: Path, plain_registry: Running, tmp_path: Path
+) -> None:
+    reference = f"{plain_registry.host}/interop/list:v1"
+    push(kitfast, source, reference)
+    told = json.loads(run(tool("oras"), "discover", "--plain-http", reference, "--format", "json"))
+    (entry,) = told["referrers"]
+    assert entry["artifactType"] == "application/vnd.kitfast.files.v1+json"
+    elsewhere = f"{plain_registry.host}/interop/list-copied:v1"
+    flags = ("--from-plain-http", "--to-plain-http", "--recursive")
+    run(tool("oras"), "copy", *flags, reference, elsewhere)
+    flags = ("--plain-http", "--include", "model-00000*", "--format", "json")
+    done = other.run("unpack", elsewhere, "--dir", tmp_path / "out", *flags)
+    assert json.loads(done.stdout)["verified"] == "file"
+    name = "shards/model-00000.safetensors"
+    assert folders.sha256(tmp_path / "out" / name) == folders.sha256(source / name)
