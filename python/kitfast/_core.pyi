@@ -294,6 +294,14 @@ class TarWalk:
         """
 
 @final
+class Patterns:
+    """Which names are wanted: the patterns of `Target`, without any folder."""
+
+    def __new__(cls, include: Sequence[str] = ..., exclude: Sequence[str] = ...) -> Patterns: ...
+    def wants(self, name: str, below: bool = False) -> bool:
+        """As `Target.wants`."""
+
+@final
 class Target:
     """A folder that unpacked files appear in whole, and that no name leads out of.
 

@@ -18,6 +18,7 @@ from kitfast.modelkit.fetch import Source, land
 from kitfast.modelkit.filelist import FILES, ListedFile, ListedFolder, ListedLayer, listed
 from kitfast.modelkit.kit import Kit
 from kitfast.modelkit.members import WINDOW
+from kitfast.modelkit.patterns import Chooser
 from kitfast.modelkit.published import find
 from kitfast.modelkit.ranges import RangesRefused, Window, read_range
 from kitfast.oci.descriptor import Descriptor
@@ -43,13 +44,12 @@ MOST_REQUESTS = 1000
 
 @dataclass(frozen=True)
 class Part:
-    """What is wanted of one layer, and where it goes.
+    """What is wanted of one layer.
 
     `verified` says that the files have digests to be held against.
     """
 
     layer: Descriptor
-    target: _core.Target
     files: tuple[ListedFile, ...]
     folders: tuple[ListedFolder, ...]
     verified: bool
@@ -58,6 +58,12 @@ class Part:
     def size(self) -> int:
         """Bytes of its files."""
         return sum(file.size for file in self.files)
+
+    @property
+    def requests(self) -> int:
+        """Into how many pieces its files fall, each large one a piece of its own."""
+        small = [file for file in self.files if file.size < PLACED]
+        return len(self.files) - len(small) + len(runs(small))
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def is_worth_it(layer: Descriptor, size: int) -> bool:
 async def choose(
     source: Source,
     kit: Kit,
-    wanted: Sequence[tuple[Unpackable, _core.Target]],
+    wanted: Sequence[tuple[Unpackable, Chooser]],
     *,
     file_digests: bool,
     unverified: bool,
@@ -100,7 +106,7 @@ async def choose(
     Args:
         source: where the layers come from.
         kit: the kit they are of.
-        wanted: the layers, each with the target whose patterns say what is wanted of it.
+        wanted: the layers, each with the patterns that say what is wanted of it.
         file_digests: whether published lists are used.
         unverified: whether layers without a list are read by their headers.
     """
@@ -115,7 +121,7 @@ async def choose(
             )
         source.arrivals.warnings += warnings
     parts: list[Part | None] = []
-    for (item, target), is_open in zip(wanted, open_ones, strict=True):
+    for (item, chooser), is_open in zip(wanted, open_ones, strict=True):
         layer = item.descriptor
         known = lists.get(layer.digest) if is_open else None
         verified = known is not None
@@ -123,22 +129,20 @@ async def choose(
             known = await _hop(source, layer)
         part = None
         try:
-            part = _part(known, layer, target, verified) if known is not None else None
+            part = _part(known, layer, chooser, verified) if known is not None else None
         except UnsafeMember as error:
             source.arrivals.warnings.append(f"{layer.digest}: is fetched whole: {error}")
         parts.append(part if part is not None and _is_worthwhile(part) else None)
     return parts
 
 
-def _part(known: ListedLayer, layer: Descriptor, target: _core.Target, verified: bool) -> Part:
-    files = tuple(file for file in known.files if target.wants(file.name))
-    return Part(layer, target, files, known.folders, verified)
+def _part(known: ListedLayer, layer: Descriptor, chooser: Chooser, verified: bool) -> Part:
+    files = tuple(file for file in known.files if chooser.wants(file.name))
+    return Part(layer, files, known.folders, verified)
 
 
 def _is_worthwhile(part: Part) -> bool:
-    small = [file for file in part.files if file.size < PLACED]
-    requests = len(part.files) - len(small) + len(runs(small))
-    return is_worth_it(part.layer, part.size) and requests <= MOST_REQUESTS
+    return is_worth_it(part.layer, part.size) and part.requests <= MOST_REQUESTS
 
 
 def runs(files: Iterable[ListedFile]) -> list[Run]:
@@ -155,7 +159,7 @@ def runs(files: Iterable[ListedFile]) -> list[Run]:
     return found
 
 
-async def fetch_part(source: Source, part: Part) -> None:
+async def fetch_part(source: Source, part: Part, target: _core.Target) -> None:
     """Fetches the wanted files of a layer into its target.
 
     Raises:
@@ -163,15 +167,15 @@ async def fetch_part(source: Source, part: Part) -> None:
         DigestMismatch: a file is not what the list says; it has not got its name.
         RangesRefused: the registry serves no parts; nothing is left of the try.
     """
-    here, small, large = await offload.run(_sort, part)
+    here, small, large = await offload.run(_sort, part, target)
     for folder in part.folders:
-        part.target.folder(folder.name, folder.mode)
+        target.folder(folder.name, folder.mode)
     total = sum(file.size for file in (*here, *small))
     reporter = Reporter(source.progress, "download", part.layer.digest, total)
     at_once = max(1, source.network.concurrency)
 
     async def one_run(run: Run) -> None:
-        await _fetch_run(source, part, run)
+        await _fetch_run(source, part.layer, run, target)
         reporter.add(sum(file.size for file in run.files))
 
     # What may have to be refused comes before anything gets its name.
@@ -180,15 +184,19 @@ async def fetch_part(source: Source, part: Part) -> None:
     if here or small:
         reporter.finish()
     try:
-        await together([_place(source, part, file) for file in large], at_once=at_once)
+        await together(
+            [_place(source, part.layer, file, target) for file in large], at_once=at_once
+        )
     except RangesRefused:
         for file in large:
-            landing = await offload.run(_landing, part, file)
+            landing = await offload.run(_landing, target, file)
             await offload.run(landing.discard)
         raise
 
 
-def _sort(part: Part) -> tuple[list[ListedFile], list[ListedFile], list[ListedFile]]:
+def _sort(
+    part: Part, target: _core.Target
+) -> tuple[list[ListedFile], list[ListedFile], list[ListedFile]]:
     """Small files that are there, small ones that are not, large ones; kept ones are counted.
 
     A small file that is there may be an earlier try's: its bytes tell.
@@ -198,12 +206,12 @@ def _sort(part: Part) -> tuple[list[ListedFile], list[ListedFile], list[ListedFi
     large: list[ListedFile] = []
     for file in part.files:
         if file.size >= PLACED and _core.Landing.has_published(
-            part.target, file.digest, file.size, "whole", file.name
+            target, file.digest, file.size, "whole", file.name
         ):
             large.append(file)
             continue
         try:
-            written = part.target.would_write(file.name)
+            written = target.would_write(file.name)
         except AlreadyExists:
             if file.size >= PLACED:
                 raise
@@ -212,18 +220,16 @@ def _sort(part: Part) -> tuple[list[ListedFile], list[ListedFile], list[ListedFi
         if written:
             (large if file.size >= PLACED else small).append(file)
         else:
-            part.target.count_kept(1)
+            target.count_kept(1)
     return here, small, large
 
 
-def _landing(part: Part, file: ListedFile) -> _core.Landing:
-    return _core.Landing.into_target(
-        part.target, file.digest, file.size, "whole", file.name, file.mode
-    )
+def _landing(target: _core.Target, file: ListedFile) -> _core.Landing:
+    return _core.Landing.into_target(target, file.digest, file.size, "whole", file.name, file.mode)
 
 
-async def _place(source: Source, part: Part, file: ListedFile) -> None:
-    await land_file(source, part.layer, file, lambda: _landing(part, file))
+async def _place(source: Source, layer: Descriptor, file: ListedFile, target: _core.Target) -> None:
+    await land_file(source, layer, file, lambda: _landing(target, file))
 
 
 async def land_file(
@@ -244,20 +250,20 @@ async def land_file(
         raise _mismatch(file, getattr(error, "actual", "")) from error
 
 
-async def _fetch_run(source: Source, part: Part, run: Run) -> None:
-    data = await _read(source, part.layer, run)
+async def _fetch_run(source: Source, layer: Descriptor, run: Run, target: _core.Target) -> None:
+    data = await _read(source, layer, run)
     wrong = _first_wrong(run, data)
     if wrong is not None:
-        blamed = source.registry.distrust_mirrors(part.layer.digest)
+        blamed = source.registry.distrust_mirrors(layer.digest)
         if blamed:
             source.arrivals.warnings.append(
                 f"{wrong.name}: what {', '.join(blamed)} sent was damaged; fetched again"
             )
-            data = await _read(source, part.layer, run)
+            data = await _read(source, layer, run)
             wrong = _first_wrong(run, data)
     if wrong is not None:
         raise _mismatch(wrong, _core.blake3(_cut(run, data, wrong)))
-    await offload.run(_put, part, run, data)
+    await offload.run(_put, target, run, data)
 
 
 async def _read(source: Source, layer: Descriptor, run: Run) -> bytes:
@@ -288,9 +294,9 @@ def _first_wrong(run: Run, data: bytes) -> ListedFile | None:
     return None
 
 
-def _put(part: Part, run: Run, data: bytes) -> None:
+def _put(target: _core.Target, run: Run, data: bytes) -> None:
     for file in run.files:
-        part.target.put(file.name, _cut(run, data, file), file.mode)
+        target.put(file.name, _cut(run, data, file), file.mode)
 
 
 def _mismatch(file: ListedFile, actual: str) -> DigestMismatch:

@@ -9,9 +9,12 @@ from pathlib import Path
 from kitfast import _core, offload, settings
 from kitfast.errors import Busy
 from kitfast.kitfile.filter import parse_filters
-from kitfast.modelkit.fetch import landing_shapes
+from kitfast.kitfile.match import Unpackable
+from kitfast.modelkit.fetch import Arrivals, Source, landing_shapes
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.parents import chain
+from kitfast.modelkit.parts import choose
+from kitfast.modelkit.patterns import may_want
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.oci import reference as references
 from kitfast.oci.descriptor import Descriptor
@@ -25,7 +28,10 @@ Missing = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class PreviewedLayer:
-    """One layer of a plan; `here` bytes need not be fetched, the rest comes in `parts`."""
+    """One layer of a plan; `here` bytes need not be fetched, the rest comes in `parts`.
+
+    `size` is that of what would come of it: its files alone where not all are wanted.
+    """
 
     digest: str
     media_type: str
@@ -58,7 +64,11 @@ async def preview(
     *,
     unpack: bool = False,
     filters: Sequence[str] = (),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     remote: bool | None = None,
+    file_digests: bool | None = None,
+    unverified: bool = False,
     home: Path | None = None,
     network: Network | None = None,
 ) -> Preview:
@@ -67,7 +77,8 @@ async def preview(
     Args:
         reference: the kit.
         unpack: plan an unpack, which fetches into a folder and not into the store.
-        filters: as in `unpack`.
+        filters, include, exclude, file_digests, unverified: as in `unpack`; without a
+            published list, the headers of layers are read to find files `unverified`.
         remote: as in `unpack`: True plans to fetch whatever the store has.
 
     Raises:
@@ -76,7 +87,8 @@ async def preview(
     parsed = references.parse(reference)
     network = network or settings.network()
     async with opened(home or settings.home()) as store:
-        job = _Preview(store, network, unpack, remote)
+        job = _Preview(store, network, unpack, remote, file_digests, unverified)
+        chooser = _core.Patterns(include, exclude) if include or exclude else None
         kits: list[Kit] = []
         for one in parsed.each():
             kits += [kit async for kit in chain(one, job.resolve)]
@@ -88,15 +100,24 @@ async def preview(
             elif chosen is not None:
                 items = kit.unpackables()
                 picked = [it for it in items if chosen.matches(it.kind, it.entry, it.name)]
-                await job.add(kit, [item.descriptor for item in picked])
+                await job.add_chosen(kit, picked, chooser)
     return job.sum_up(kits[0])
 
 
 class _Preview:
     """One plan in the making."""
 
-    def __init__(self, store: Home, network: Network, unpack: bool, remote: bool | None) -> None:
+    def __init__(
+        self,
+        store: Home,
+        network: Network,
+        unpack: bool,
+        remote: bool | None,
+        file_digests: bool | None,
+        unverified: bool,
+    ) -> None:
         self.store, self.network = store, network
+        self.file_digests, self.unverified = file_digests, unverified
         self.unpack, self.remote = unpack, remote
         self.limits = limits_for(network)
         self.layers: dict[str, PreviewedLayer] = {}
@@ -113,6 +134,37 @@ class _Preview:
                 return kit
         async with connected(one, self.store.folder, self.network, mirrors=True) as registry:
             return await fetch(registry, one)
+
+    async def add_chosen(
+        self, kit: Kit, items: list[Unpackable], chooser: _core.Patterns | None
+    ) -> None:
+        """Plans what patterns leave of layers that would be unpacked."""
+        if chooser is None or str(kit.reference) in self.local:
+            await self.add(kit, [item.descriptor for item in items])
+            return
+        wanted = [item for item in items if may_want(chooser, item)]
+        async with connected(
+            kit.reference, self.store.folder, self.network, mirrors=True
+        ) as registry:
+            repository = kit.reference.repository
+            source = Source(registry, repository, self.limits, self.network, None, Arrivals())
+            parts = await choose(
+                source,
+                kit,
+                [(item, chooser) for item in wanted],
+                file_digests=settings.file_digests(
+                    self.file_digests, otherwise=kit.reference.digest is None
+                ),
+                unverified=self.unverified,
+            )
+        for item, part in zip(wanted, parts, strict=True):
+            layer = item.descriptor
+            if part is None:
+                await self.add(kit, [layer])
+            elif layer.digest not in self.layers:
+                self.layers[layer.digest] = PreviewedLayer(
+                    layer.digest, layer.media_type, part.size, 0, part.requests
+                )
 
     async def add(self, kit: Kit, layers: Sequence[Descriptor]) -> None:
         """Plans layers, each digest once."""

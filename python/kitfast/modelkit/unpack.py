@@ -15,11 +15,11 @@ from kitfast.errors import AlreadyExists, FileError, InvalidArgument, UnsafeMemb
 from kitfast.kitfile import yaml
 from kitfast.kitfile.filter import Filters, parse_filters
 from kitfast.kitfile.match import Unpackable
-from kitfast.kitfile.validate import clean
 from kitfast.modelkit.collide import has_to_come, open_target
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.parents import chain
+from kitfast.modelkit.patterns import may_want
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.space import require_space
 from kitfast.oci import reference as references
@@ -258,17 +258,9 @@ class _Job:
             item
             for item in kit.unpackables()
             if wanted.matches(item.kind, item.entry, item.name)
-            and self._may_hold(target, item)
+            and may_want(target, item)
             and await offload.run(has_to_come, target, item)
         ]
-
-    def _may_hold(self, target: _core.Target, item: Unpackable) -> bool:
-        """Whether the patterns may want anything of a layer: others need not be fetched."""
-        if item.name is not None:
-            return target.wants(item.name)
-        if item.entry is None or item.under or clean(item.entry.path) == ".":
-            return True
-        return target.wants(clean(item.entry.path), below=True)
 
     async def _from_store(self, items: list[Unpackable]) -> None:
         async def one(item: Unpackable) -> None:
@@ -323,10 +315,10 @@ class _Job:
                 require_space(self.directory, needed)
 
             async def one(item: Unpackable, part: Part | None) -> None:
-                if part is not None and await self._fetch_part(source, part):
+                target = await self._target(item.under)
+                if part is not None and await self._fetch_part(source, part, target):
                     return
                 layer = item.descriptor
-                target = await self._target(item.under)
                 await land(
                     source,
                     layer,
@@ -340,13 +332,13 @@ class _Job:
                 at_once=max(1, self.network.concurrency),
             )
 
-    async def _fetch_part(self, source: Source, part: Part) -> bool:
+    async def _fetch_part(self, source: Source, part: Part, target: _core.Target) -> bool:
         """Fetches what is wanted of a layer; False where the registry serves no parts of it."""
         from kitfast.modelkit.parts import fetch_part
         from kitfast.modelkit.ranges import RangesRefused
 
         try:
-            await fetch_part(source, part)
+            await fetch_part(source, part, target)
         except RangesRefused as error:
             self.arrivals.warnings.append(f"{error}: {part.layer.digest} is fetched whole")
             return False

@@ -6,10 +6,36 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kitfast_core::tar::Name;
-use kitfast_core::target::{self, Existing, Patterns};
+use kitfast_core::target::{self, Existing};
 use pyo3::prelude::*;
 
 use crate::errors::raise;
+
+/// Which names are wanted, without any folder.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct Patterns(target::Patterns);
+
+#[pymethods]
+impl Patterns {
+    #[new]
+    #[pyo3(signature = (include = vec![], exclude = vec![]))]
+    fn new(include: Vec<String>, exclude: Vec<String>) -> Self {
+        Self(target::Patterns { include, exclude })
+    }
+
+    #[pyo3(signature = (name, below = false))]
+    fn wants(&self, name: OsString, below: bool) -> PyResult<bool> {
+        wants(&self.0, &name, below)
+    }
+}
+
+fn wants(patterns: &target::Patterns, name: &OsString, below: bool) -> PyResult<bool> {
+    let name = Name::check(name.as_bytes()).map_err(raise)?;
+    Ok(match below {
+        true => patterns.may_want(&name),
+        false => patterns.want(&name),
+    })
+}
 
 /// A folder that unpacked files appear in whole, and that no name leads out of.
 #[pyclass(frozen, module = "kitfast._core")]
@@ -26,7 +52,7 @@ impl Target {
         include: Vec<String>,
         exclude: Vec<String>,
     ) -> PyResult<Self> {
-        let patterns = Patterns { include, exclude };
+        let patterns = target::Patterns { include, exclude };
         let existing = match existing {
             "refuse" => Existing::Refuse,
             "overwrite" => Existing::Overwrite,
@@ -59,12 +85,7 @@ impl Target {
 
     #[pyo3(signature = (name, below = false))]
     fn wants(&self, name: OsString, below: bool) -> PyResult<bool> {
-        let name = Name::check(name.as_bytes()).map_err(raise)?;
-        let patterns = self.0.patterns();
-        Ok(match below {
-            true => patterns.may_want(&name),
-            false => patterns.want(&name),
-        })
+        wants(self.0.patterns(), &name, below)
     }
 
     fn would_write(&self, py: Python<'_>, name: OsString) -> PyResult<bool> {

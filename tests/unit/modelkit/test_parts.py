@@ -84,6 +84,10 @@ async def test_only_the_bytes_of_the_files_cross(
 ) -> None:
     reference = await pushed(folder, tmp_path, relay, "listed", True)
     out, home = tmp_path / "out", tmp_path / "home"
+    planned = await aio.preview(reference, unpack=True, home=home, network=PLAIN, **patterns)
+    assert relay.sent < CHANGE
+    assert planned.fetch == sum(SIZES[name] for name in names)
+    relay.sent = 0
     done = await aio.unpack(reference, out, home=home, network=PLAIN, **patterns)
     assert (out / "Kitfile").exists() == ("exclude" in patterns)
     got = found(out)
@@ -101,7 +105,11 @@ async def test_only_the_bytes_of_the_files_cross(
 async def test_most_of_a_layer_comes_whole(tmp_path: Path, folder: Path, relay: Relay) -> None:
     reference = await pushed(folder, tmp_path, relay, "listed", True)
     out, home = tmp_path / "out", tmp_path / "home"
+    planned = await aio.preview(
+        reference, unpack=True, exclude=["z.json"], home=home, network=PLAIN
+    )
     done = await aio.unpack(reference, out, exclude=["z.json"], home=home, network=PLAIN)
+    assert planned.fetch == done.fetched
     assert (done.verified, len(found(out))) == ("layer", len(SIZES))
     assert done.fetched > sum(SIZES.values())
 

@@ -92,7 +92,11 @@ def unpack(
                 reference,
                 unpack=True,
                 filters=wanted,
+                include=include or (),
+                exclude=exclude or (),
                 remote=True if remote else None,
+                file_digests=file_digests,
+                unverified=unverified,
                 home=session.home,
                 network=session.network,
             )
