@@ -1,0 +1,71 @@
+"""Little memory, page cache included: an unpack of far more ends well, and fast."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import folders
+from tests.support.cgroups import memory_limit
+from tests.support.commands import Kitfast
+from tests.support.registries import Running
+
+SIZE = 320 << 20
+LIMIT = 96 << 20
+MOST_ANONYMOUS = 80 << 20
+
+
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A folder on a real disk: the pages of a tmpfs are memory that nobody can take back."""
+    for place in (Path(tempfile.gettempdir()), Path("/var/tmp")):
+        if file_system(place) not in ("tmpfs", "ramfs", ""):
+            folder = Path(tempfile.mkdtemp(prefix="kitfast-test-", dir=place))
+            yield folder
+            shutil.rmtree(folder)
+            return
+    pytest.skip("needs a folder on a disk")
+
+
+def file_system(place: Path) -> str:
+    """The kind of the file system that a folder is on."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return ""
+    kinds = {fields[1]: fields[2] for fields in map(str.split, mounts.read_text().splitlines())}
+    around = [str(folder) for folder in (place.resolve(), *place.resolve().parents)]
+    return next((kinds[folder] for folder in around if folder in kinds), "")
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip-fastest"])
+def test_unpack_remote(
+    kitfast: Kitfast,
+    other: Kitfast,
+    plain_registry: Running,
+    disk: Path,
+    tmp_path: Path,
+    compression: str,
+) -> None:
+    source = folders.shards(tmp_path / "source", 2, SIZE // 2)
+    reference = f"{plain_registry.host}/memory/{compression}:v1"
+    kitfast.run("pack", source, "--tag", reference, "--compression", compression)
+    kitfast.run("push", reference, "--plain-http")
+    # With a marker both end when all is on the disk: memory is no head start.
+    words = ("unpack", reference, "--plain-http", "--marker")
+    seconds: dict[int | None, float] = {}
+    for limit in (LIMIT, None):
+        target = disk / f"target-{limit}"
+        with memory_limit(limit) as group:
+            done = other.run(*words, disk / "marker", "--dir", target, before=group.enter)
+            assert group.kills() == 0
+            assert 0 < group.peak_anonymous < MOST_ANONYMOUS
+        seconds[limit] = done.seconds
+        assert folders.tree(target) == folders.tree(source)
+        shutil.rmtree(target)
+        (disk / "marker").unlink()
+    print({limit: f"{taken:.2f} s" for limit, taken in seconds.items()})
+    # Other work on the machine comes and goes; the bench has the figures.
+    assert seconds[LIMIT] < 2 * (seconds[None] or 0) + 5
