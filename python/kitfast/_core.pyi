@@ -374,6 +374,18 @@ class Target:
         """
     def free_space(self) -> int:
         """Bytes this user may still write on the folder's file system."""
+    def remember(self) -> None:
+        """From now on, `remembered` learns of every file that is verified and has its name."""
+    def remembered(self) -> list[str]:
+        """The names of those files, of earlier, interrupted runs too, in no order.
+
+        Files that were there and were kept are not among them, unless `put` found them equal.
+        """
+    def settle(self) -> None:
+        """Applies the directories' modes, and waits until all files are on the disk.
+
+        The staging folder stays until `finish`: a run that ends here knows its files again.
+        """
     def finish(self) -> None:
         """Applies the directories' modes and removes the staging folder if it is empty."""
     @property

@@ -18,6 +18,14 @@ INTERVAL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
+class Whole:
+    """All pieces of one step together, also those that have not begun: bytes, and how many."""
+
+    size: int
+    pieces: int
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far one named piece of work is.
 
@@ -28,6 +36,7 @@ class Progress:
         total: bytes in all, or None while unknown.
         reused: bytes that were there already and need no work.
         finished: nothing more follows for this step and name.
+        whole: what this piece is a part of, where that is known.
     """
 
     step: Step
@@ -36,6 +45,7 @@ class Progress:
     total: int | None
     reused: int = 0
     finished: bool = False
+    whole: Whole | None = None
 
 
 Callback = Callable[[Progress], None]
@@ -55,9 +65,10 @@ class Reporter:
         name: str,
         total: int | None = None,
         reused: int = 0,
+        whole: Whole | None = None,
     ) -> None:
         self._callback = callback
-        self._state = Progress(step, name, done=reused, total=total, reused=reused)
+        self._state = Progress(step, name, done=reused, total=total, reused=reused, whole=whole)
         self._done = reused
         self._next = 0.0
 

@@ -149,7 +149,7 @@ def home(given: str | os.PathLike[str] | None = None) -> Path:
         return Path(named).expanduser().absolute()
     data = os.environ.get("XDG_DATA_HOME", "")
     # The XDG specification (0.8): a relative path is invalid and to be ignored.
-    base = Path(data) if Path(data).is_absolute() else Path.home() / ".local" / "share"
+    base = Path(data) if Path(data).is_absolute() else _user() / ".local" / "share"
     return base / "kitfast"
 
 
@@ -163,6 +163,14 @@ def file_digests(given: bool | None = None, *, otherwise: bool = True) -> bool:
         return given
     text = os.environ.get(FILE_DIGESTS)
     return boolean(text, FILE_DIGESTS) if text else otherwise
+
+
+def _user() -> Path:
+    """The user's home, or `/` as in containers whose user nobody knows."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
 
 
 def login(host: str, environ: Mapping[str, str] | None = None) -> tuple[str, str] | None:

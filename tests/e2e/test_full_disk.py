@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,22 +11,10 @@ from pathlib import Path
 import pytest
 from tests.support import folders
 from tests.support.commands import Kitfast, refused
+from tests.support.disks import small_disk
 from tests.support.faults import FaultyRegistry
 
 SIZE = 24 << 20
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[bool]:
-    """Puts a disk of 64 MiB there; says False where that is not allowed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    words = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
-    mounted = os.geteuid() == 0 and subprocess.run(words, capture_output=True).returncode == 0
-    try:
-        yield mounted
-    finally:
-        if mounted:
-            subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def no_file_beyond(size: int) -> Callable[[], None]:

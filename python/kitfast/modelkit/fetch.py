@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload
-from kitfast.errors import DigestMismatch
+from kitfast.errors import Busy, DigestMismatch
 from kitfast.modelkit.kit import Kit
+from kitfast.modelkit.space import held
 from kitfast.oci.descriptor import Descriptor
-from kitfast.progress import Callback, Reporter
+from kitfast.progress import Callback, Reporter, Whole
 from kitfast.settings import Network
 from kitfast.store import locks
 from kitfast.store.home import Home
@@ -23,6 +26,12 @@ if TYPE_CHECKING:
     from kitfast.modelkit.ranges import Window
     from kitfast.registry.client import Registry
     from kitfast.transfer.limits import Limits
+
+
+log = logging.getLogger("kitfast")
+
+#: Seconds between two looks whether another process is done with a blob.
+BUSY_SECONDS = 0.2
 
 
 @dataclass
@@ -49,6 +58,7 @@ class Source:
     progress: Callback | None
     arrivals: Arrivals
     name: str = ""
+    whole: Whole | None = None
 
 
 async def fetch_into_store(source: Source, home: Home, kit: Kit) -> None:
@@ -59,12 +69,17 @@ async def fetch_into_store(source: Source, home: Home, kit: Kit) -> None:
     """
     shapes = landing_shapes(kit)
     unique = {layer.digest: layer for layer in kit.manifest.layers}
+    lacking = [one for one in unique.values() if home.blobs.size(one.digest) != one.size]
+    source = replace(source, whole=whole_of(lacking))
 
     async def one(layer: Descriptor) -> None:
         shape = shapes.get(layer.digest, "whole")
         async with locks.exclusive(home.blob_lock(layer.digest)):
             if home.blobs.size(layer.digest) == layer.size:
                 source.arrivals.reused += layer.size
+                if layer in lacking:
+                    # Another process has brought it meanwhile.
+                    _reporter(source, layer, layer.size).finish()
                 return
             await land(
                 source,
@@ -96,7 +111,7 @@ async def land(source: Source, layer: Descriptor, landing_of: Callable[[], _core
     Raises:
         DigestMismatch: the bytes the registry sent are wrong.
     """
-    landing = await offload.run(landing_of)
+    landing = await _opened(layer, landing_of)
     resumed = landing.reused > 0
     try:
         await _fill(source, layer, landing)
@@ -108,7 +123,35 @@ async def land(source: Source, layer: Descriptor, landing_of: Callable[[], _core
     why = f"what {', '.join(blamed)} sent" if blamed else "what an earlier try had left"
     what = source.name or layer.digest
     source.arrivals.warnings.append(f"{what}: {why} was damaged; fetched again")
-    await _fill(source, layer, await offload.run(landing_of))
+    await _fill(source, layer, await _opened(layer, landing_of))
+
+
+async def _opened(layer: Descriptor, landing_of: Callable[[], _core.Landing]) -> _core.Landing:
+    """Opens a landing, after whoever receives the same blob into the same place.
+
+    Two that unpack one kit into one folder may each have begun with another layer: if one
+    gave up where the other was faster, both might.
+    """
+    told = False
+    while True:
+        try:
+            return await offload.run(landing_of)
+        except Busy:
+            if not told:
+                log.info("%s: another process receives it; waiting for that", layer.digest)
+            told = True
+            await asyncio.sleep(BUSY_SECONDS)
+
+
+def _reporter(source: Source, layer: Descriptor, reused: int) -> Reporter:
+    return Reporter(
+        source.progress,
+        "download",
+        source.name or layer.digest,
+        layer.size,
+        reused=reused,
+        whole=source.whole,
+    )
 
 
 async def _fill(source: Source, layer: Descriptor, landing: _core.Landing) -> None:
@@ -116,8 +159,7 @@ async def _fill(source: Source, layer: Descriptor, landing: _core.Landing) -> No
 
     if landing.warning:
         source.arrivals.warnings.append(landing.warning)
-    name = source.name or layer.digest
-    reporter = Reporter(source.progress, "download", name, layer.size, reused=landing.reused)
+    reporter = _reporter(source, layer, landing.reused)
     source.arrivals.reused += landing.reused
 
     def arrived(count: int) -> None:
@@ -166,7 +208,19 @@ async def kept_unless_done(landing: _core.Landing) -> AsyncIterator[None]:
         raise
 
 
+def whole_of(layers: Sequence[Descriptor]) -> Whole:
+    """What layers are together, for whoever watches."""
+    return Whole(sum(layer.size for layer in layers), len(layers))
+
+
 def missing_bytes(home: Home, layers: Sequence[Descriptor]) -> int:
-    """Bytes of the layers the store does not hold yet, each counted once."""
+    """Room the layers need that the store does not hold yet, each counted once.
+
+    What an earlier try took for them is theirs already.
+    """
     unique = {layer.digest: layer.size for layer in layers}
-    return sum(size for digest, size in unique.items() if home.blobs.size(digest) != size)
+    return sum(
+        max(0, size - held(home.folder / "landing", digest))
+        for digest, size in unique.items()
+        if home.blobs.size(digest) != size
+    )

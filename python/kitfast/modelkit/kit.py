@@ -92,12 +92,17 @@ def need_local(home: Home, reference: Reference) -> Kit:
     """
     kit = find_local(home, reference)
     if kit is None:
-        raise NotFound(
-            f"{reference}: not in the local store",
-            what=str(reference),
-            hint=_where_to_get(reference),
-        )
+        raise not_here(reference)
     return kit
+
+
+def not_here(reference: Reference) -> NotFound:
+    """The error for a kit that the store does not hold."""
+    return NotFound(
+        f"{reference}: not in the local store",
+        what=str(reference),
+        hint=_where_to_get(reference),
+    )
 
 
 def _where_to_get(reference: Reference) -> str:

@@ -11,7 +11,7 @@ from kitfast.errors import Busy
 from kitfast.kitfile.filter import parse_filters
 from kitfast.kitfile.match import Unpackable
 from kitfast.modelkit.fetch import Arrivals, Source, landing_shapes
-from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
+from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
 from kitfast.modelkit.parents import chain
 from kitfast.modelkit.parts import choose
 from kitfast.modelkit.patterns import may_want
@@ -20,7 +20,7 @@ from kitfast.oci import reference as references
 from kitfast.oci.descriptor import Descriptor
 from kitfast.oci.reference import Reference
 from kitfast.settings import Network
-from kitfast.store.home import Home, opened
+from kitfast.store.home import Home, opened, opened_if_there
 from kitfast.transfer.plan import Plan
 
 Missing = list[tuple[int, int]]
@@ -86,8 +86,11 @@ async def preview(
     """
     parsed = references.parse(reference)
     network = network or settings.network()
-    async with opened(home or settings.home()) as store:
-        job = _Preview(store, network, unpack, remote, file_digests, unverified)
+    folder = home or settings.home()
+    # As the verbs: an unpack from a registry needs no store.
+    needs_store = not unpack or parsed.is_local or remote is False
+    async with (opened if needs_store else opened_if_there)(folder) as store:
+        job = _Preview(store, folder, network, unpack, remote, file_digests, unverified)
         chooser = _core.Patterns(include, exclude) if include or exclude else None
         kits: list[Kit] = []
         for one in parsed.each():
@@ -109,14 +112,15 @@ class _Preview:
 
     def __init__(
         self,
-        store: Home,
+        store: Home | None,
+        folder: Path,
         network: Network,
         unpack: bool,
         remote: bool | None,
         file_digests: bool | None,
         unverified: bool,
     ) -> None:
-        self.store, self.network = store, network
+        self.store, self.folder, self.network = store, folder, network
         self.file_digests, self.unverified = file_digests, unverified
         self.unpack, self.remote = unpack, remote
         self.limits = limits_for(network)
@@ -126,13 +130,13 @@ class _Preview:
     async def resolve(self, one: Reference) -> Kit:
         """Reads a kit where the verb would: `pull` from the registry always."""
         if self.unpack and not self.remote:
-            kit = find_local(self.store, one)
+            kit = None if self.store is None else find_local(self.store, one)
             if kit is None and (self.remote is False or one.is_local):
-                kit = need_local(self.store, one)
+                raise not_here(one)
             if kit is not None:
                 self.local.add(str(one))
                 return kit
-        async with connected(one, self.store.folder, self.network, mirrors=True) as registry:
+        async with connected(one, self.folder, self.network, mirrors=True) as registry:
             return await fetch(registry, one)
 
     async def add_chosen(
@@ -143,9 +147,7 @@ class _Preview:
             await self.add(kit, [item.descriptor for item in items])
             return
         wanted = [item for item in items if may_want(chooser, item)]
-        async with connected(
-            kit.reference, self.store.folder, self.network, mirrors=True
-        ) as registry:
+        async with connected(kit.reference, self.folder, self.network, mirrors=True) as registry:
             repository = kit.reference.repository
             source = Source(registry, repository, self.limits, self.network, None, Arrivals())
             parts = await choose(
@@ -182,7 +184,7 @@ class _Preview:
 
     async def _missing(self, kit: Kit, layer: Descriptor) -> Missing:
         everything = [(0, layer.size)]
-        if self.unpack:
+        if self.unpack or self.store is None:
             return [] if str(kit.reference) in self.local else everything
         if self.store.blobs.size(layer.digest) == layer.size:
             return []

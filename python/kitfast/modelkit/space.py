@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from kitfast import _core
 from kitfast.errors import NoSpace
 
+if TYPE_CHECKING:
+    from kitfast.kitfile.match import Unpackable
 
-def require_space(folder: Path, needed: int) -> None:
+_BLOCK = 512
+
+
+def require_space(folder: Path, needed: int, why: str = "") -> None:
     """Checks that `needed` bytes fit on the disk of `folder` (or of its nearest parent).
 
     A disk can still fill up later; this only spares the hours until then. One that says
     it has no blocks at all does not tell, and is not asked.
+
+    Args:
+        why: why so many, for the message.
 
     Raises:
         NoSpace: there is less; the message says how much is needed and how much is there.
@@ -25,9 +37,57 @@ def require_space(folder: Path, needed: int) -> None:
         return
     free = disk.f_bavail * disk.f_frsize
     if needed > free:
+        more = f" ({why})" if why else ""
         raise NoSpace(
-            f"{folder}: {needed:,} bytes are needed, but only {free:,} are free",
+            f"{folder}: {needed:,} bytes are needed{more}, but only {free:,} are free",
             path=folder,
             needed=needed,
             free=free,
         )
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a layer needs of a disk, in bytes; `decoding` of them for being decoded."""
+
+    needed: int
+    decoding: int = 0
+
+
+def room_for(item: Unpackable, target: _core.Target, staging: Path) -> Room:
+    """What fetching a layer into a folder needs; what an earlier try took is ours already.
+
+    A compressed layer is decoded when all of it is there and verified, to hardly less than
+    its own size. Until that is done both are on the disk.
+    """
+    layer = item.descriptor
+    if _core.Landing.has_published(target, layer.digest, layer.size, item.core_shape, item.name):
+        return Room(0)
+    decoding = layer.size if item.compression != "none" else 0
+    return Room(max(0, layer.size + decoding - held(staging, layer.digest)), decoding)
+
+
+def require_rooms(folder: Path, rooms: Sequence[Room]) -> None:
+    """Checks that several layers fit on the disk of `folder`.
+
+    Raises:
+        NoSpace: they do not; the message says what is needed, why, and what is there.
+    """
+    decoding = sum(room.decoding for room in rooms)
+    why = f"{decoding:,} of them, or more, to decode compressed layers" if decoding else ""
+    require_space(folder, sum(room.needed for room in rooms), why)
+
+
+def held(staging: Path, digest: str) -> int:
+    """Bytes of the disk that an earlier try for this blob has taken already, in `staging`."""
+    total = 0
+    hexadecimal = digest.partition(":")[2]
+    for folder, _, names in (
+        found for place in staging.glob(f"{hexadecimal}-*") for found in os.walk(place)
+    ):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(folder, name)).st_blocks * _BLOCK  # noqa: PTH118
+            except FileNotFoundError:
+                continue  # Another process is at work there.
+    return total

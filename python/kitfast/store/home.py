@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from kitfast import _core
+from kitfast.errors import FileError
 from kitfast.oci.manifest import parse_manifest
 from kitfast.store import locks
 from kitfast.store.files import file_error
 from kitfast.store.manifests import Manifests
 from kitfast.store.references import References
+
+log = logging.getLogger("kitfast")
 
 # Not `lock`: that one is the core's own, and an flock of this process on another open
 # file would keep the core's prune waiting for ever.
@@ -76,6 +82,24 @@ class Home:
                 for name in ("landing", "cache", "locks"):
                     shutil.rmtree(self.folder / name, ignore_errors=True)
             return free
+
+
+@contextlib.asynccontextmanager
+async def opened_if_there(folder: Path) -> AsyncIterator[Home | None]:
+    """A home as `opened` gives it, or None where there is none, or none to be used.
+
+    For verbs that can do without: nothing is made, and nothing need be writable.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        home: Home | None = None
+        if os.path.lexists(folder / IN_USE):
+            try:
+                home = await stack.enter_async_context(opened(folder))
+            except FileError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise
+                log.debug("the store is not used: %s", error)
+        yield home
 
 
 @contextlib.asynccontextmanager

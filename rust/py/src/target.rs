@@ -116,6 +116,19 @@ impl Target {
         py.detach(|| self.0.free_space()).map_err(raise)
     }
 
+    fn remember(&self) {
+        self.0.remember();
+    }
+
+    fn remembered(&self) -> Vec<OsString> {
+        let named = |name: &Name| name.as_path().as_os_str().to_owned();
+        self.0.remembered().iter().map(named).collect()
+    }
+
+    fn settle(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.0.settle()).map_err(raise)
+    }
+
     fn finish(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.0.finish()).map_err(raise)
     }

@@ -14,7 +14,7 @@ from kitfast.cli.render.heartbeat import Heartbeat
 from kitfast.cli.render.lines import Lines
 from kitfast.cli.render.live import MOST_BARS, Live
 from kitfast.cli.render.progress import display, short
-from kitfast.progress import Progress
+from kitfast.progress import Progress, Whole
 
 MIB = 1 << 20
 DIGEST = "sha256:" + "ab" * 32
@@ -145,6 +145,16 @@ def test_a_heartbeat_adds_everything_up(clock: Clock, capsys: pytest.CaptureFixt
         beat(Progress("unpack", "c", 0, None))
         assert beat.line().startswith("download and unpack: 160.0 MiB, 7.0 MiB/s, 1 of 3")
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_heartbeat_counts_what_has_not_begun(clock: Clock) -> None:
+    beat, whole = Heartbeat(), Whole(400 * MIB, 4)
+    beat(Progress("download", "a", 100 * MIB, 100 * MIB, finished=True, whole=whole))
+    beat(Progress("download", "b", 50 * MIB, 100 * MIB, whole=whole))
+    clock.now += 10
+    assert beat.line() == (
+        "download: 150.0 MiB of 400.0 MiB (37 %), 15.0 MiB/s, 1 of 4 files and layers done"
+    )
 
 
 def test_a_heart_beats_while_nothing_moves(capsys: pytest.CaptureFixture[str]) -> None:

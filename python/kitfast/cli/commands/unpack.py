@@ -66,6 +66,14 @@ def unpack(
             help="Fetch single files also where nothing says what their bytes should be.",
         ),
     ] = False,
+    marker: Annotated[
+        str | None,
+        Option(
+            "--marker",
+            metavar="FILE",
+            help="Write FILE last, when all is there and verified; if it says so, do nothing.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Only say what would be fetched; write nothing.")
     ] = False,
@@ -81,6 +89,10 @@ def unpack(
     The kit is read from the local store, or else from its registry. Each layer is verified
     before its files appear. Files that are there are an error, unless --overwrite or
     --ignore-existing says what to do with them.
+
+    With --marker, FILE is there only while DIR holds all that was asked for: it goes before
+    anything is written and comes when everything is verified and safely on the disk. It
+    holds the kit's digest, and the same command again is done at once.
     """
     from kitfast import aio
 
@@ -116,6 +128,7 @@ def unpack(
             remote=True if remote else None,
             file_digests=file_digests,
             unverified=unverified,
+            marker=marker,
             home=session.home,
             network=session.network,
             progress=progress,
@@ -132,6 +145,7 @@ VERBS = (
 kitfast unpack registry.example/team/model:v1 -d model
 kitfast unpack model:v1 --filter model --filter datasets:train
 kitfast unpack model:v1 -d model --overwrite
+kitfast unpack registry.example/team/model:v1 -d /model --marker /model/.complete
 kitfast unpack model:v1 -d model --include "*.json" --exclude "*/checkpoints/*"
 """,
         network=True,

@@ -54,15 +54,14 @@ class Heartbeat:
             pieces = list(self._pieces.values())
         done = sum(piece.done for piece in pieces)
         moved = done - sum(piece.reused for piece in pieces)
-        totals = [piece.total for piece in pieces]
+        total = _total(pieces)
         words = f"{_steps(pieces)}: {size(done)}"
-        if None not in totals:
-            total = sum(total or 0 for total in totals)
+        if total is not None:
             percent = done * 100 // total if total else 100
             words += f" of {size(total)} ({percent} %)"
         speed = rate(max(0, moved), time.monotonic() - self._began)
         whole = sum(piece.finished for piece in pieces)
-        parts = [words, speed, f"{whole} of {len(pieces)} files and layers done"]
+        parts = [words, speed, f"{whole} of {_count(pieces)} files and layers done"]
         return ", ".join(part for part in parts if part)
 
     def _beat(self) -> None:
@@ -73,6 +72,27 @@ class Heartbeat:
         line = self.line() if self._pieces else "waiting for the registry"
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+def _total(pieces: list[Progress]) -> int | None:
+    """Bytes of all that is to be done, also of what has not begun; None while unknown."""
+    total = 0
+    for step in {piece.step for piece in pieces}:
+        same = [piece for piece in pieces if piece.step == step]
+        if any(piece.total is None for piece in same):
+            return None
+        begun = sum(piece.total or 0 for piece in same)
+        total += max(begun, *(piece.whole.size if piece.whole else 0 for piece in same))
+    return total
+
+
+def _count(pieces: list[Progress]) -> int:
+    """How many pieces there are, also of those that have not begun."""
+    count = 0
+    for step in {piece.step for piece in pieces}:
+        same = [piece for piece in pieces if piece.step == step]
+        count += max(len(same), *(piece.whole.pieces if piece.whole else 0 for piece in same))
+    return count
 
 
 def _steps(pieces: list[Progress]) -> str:

@@ -49,6 +49,9 @@ def pulled(result: aio.Pulled) -> str:
 
 def unpacked(result: aio.Unpacked) -> str:
     """What `unpack` wrote."""
+    if result.unchanged:
+        what = _count(result.kept, "file")
+        return f"{result.directory} holds {result.digest} already ({what}, by its marker)\n"
     notes = [f"{_count(result.files, 'file')}, {size(result.size)}"]
     if result.kept:
         notes.append(f"{_count(result.kept, 'file')} kept")

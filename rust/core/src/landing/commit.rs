@@ -134,6 +134,7 @@ pub(super) fn publish_one(
         }
         let size = target.size_of(&entry.name)?;
         target.count_published(1, size.unwrap_or_default());
+        target.note(&entry.name);
         return Ok(Fate::Write);
     }
     match target.fate(&entry.name)? {

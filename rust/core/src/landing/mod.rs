@@ -135,6 +135,7 @@ impl Landing {
         };
         target.count_published(told.files, told.bytes);
         target.count_kept(told.kept);
+        told.names.iter().for_each(|name| target.note(name));
         Ok(true)
     }
 

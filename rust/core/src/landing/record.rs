@@ -23,6 +23,8 @@ pub struct Told {
     pub bytes: u64,
     /// Files it kept.
     pub kept: u64,
+    /// The names of those it published.
+    pub names: Vec<Name>,
 }
 
 /// Writes down names and what `stat` says of them.
@@ -122,6 +124,7 @@ pub fn check(staging: &Staging, plan: &Plan, target: &Target) -> Result<Option<T
                 if !kept {
                     told.files += 1;
                     told.bytes += u64::from_le_bytes(std::array::from_fn(|at| stamp[8 + at]));
+                    told.names.push(name);
                 }
             }
             _ => return Ok(None),

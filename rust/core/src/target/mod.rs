@@ -3,11 +3,13 @@
 pub mod beneath;
 pub mod patterns;
 mod publish;
+mod published;
 pub mod staging;
 
 pub use patterns::Patterns;
 pub use staging::Staging;
 
+use published::Published;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -62,6 +64,7 @@ pub struct Target {
     folds_case: bool,
     modes: Mutex<Vec<(Name, u32)>>,
     made: Mutex<Vec<String>>,
+    published: Published,
     files: AtomicU64,
     bytes: AtomicU64,
     kept: AtomicU64,
@@ -86,6 +89,7 @@ impl Target {
             folds_case: false,
             modes: Mutex::default(),
             made: Mutex::default(),
+            published: Published::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             kept: AtomicU64::new(0),
@@ -233,8 +237,14 @@ impl Target {
         Ok(())
     }
 
-    /// Applies directory modes, innermost first, and removes the staging folder if empty.
+    /// Applies directory modes, and removes what is staged and of no more use.
     pub fn finish(&self) -> Result<()> {
+        self.apply_modes()?;
+        self.sweep()
+    }
+
+    /// Applies directory modes, innermost first.
+    fn apply_modes(&self) -> Result<()> {
         let modes = std::mem::take(&mut *self.modes.lock().unwrap_or_else(PoisonError::into_inner));
         for (name, mode) in modes.iter().rev() {
             let (folder, last) = name.split();
@@ -243,7 +253,7 @@ impl Target {
                 .and_then(|made| fchmod(&made, Mode::from_raw_mode(*mode)))
                 .map_err(|error| self.error(name, error))?;
         }
-        self.sweep()
+        Ok(())
     }
 
     /// Removes staging folders nobody needs any more, and the folder around them if empty.

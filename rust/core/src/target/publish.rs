@@ -96,8 +96,8 @@ impl Target {
         };
         match moved {
             Ok(()) => {
-                self.files.fetch_add(1, Ordering::Relaxed);
-                self.bytes.fetch_add(size, Ordering::Relaxed);
+                self.count_published(1, size);
+                self.published.note(name);
                 Ok(true)
             }
             Err(Errno::EXIST) if self.existing == Existing::Keep => {
@@ -159,6 +159,7 @@ impl Target {
             return Err(unsafe_member(b"", "it has no name"));
         }
         if self.patterns.want(name) && self.holds(name, data)? {
+            self.published.note(name);
             match self.existing {
                 Existing::Keep => self.count_kept(1),
                 Existing::Refuse | Existing::Overwrite => {

@@ -1,0 +1,162 @@
+"""The marker of `unpack`: it is there only while a folder holds a whole kit."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kitfast.errors import AlreadyExists, Corrupt, InvalidArgument
+from kitfast.store.files import file_error, read_bounded, write_atomically
+
+KIND = "kitfast unpacked"
+# A line of a name, a size and a time for every file: room for more than two million.
+_LIMIT = 256 << 20
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a kit was asked for: another choice is another set of files."""
+
+    filters: tuple[str, ...]
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What a marker says is there: the kit, the kits its model comes from, and the files."""
+
+    digest: str
+    parents: tuple[str, ...]
+    files: int
+
+
+class Marker:
+    """A file to be written last, beside or outside of the folder it vouches for."""
+
+    def __init__(self, path: Path, directory: Path, choice: Choice) -> None:
+        self.path = path
+        self.directory = directory
+        self.choice = choice
+
+    def read(self) -> Marked | None:
+        """What the marker says, if all of its files stand as they stood when it was written.
+
+        Sizes and times are compared, not bytes: it takes a moment, whatever the kit's size.
+
+        Raises:
+            AlreadyExists: a file of another kind stands there; it is left alone.
+            FileError: it cannot be read.
+        """
+        said = self._load()
+        if said is None or said.get("choice") != self._choice():
+            return None
+        files: dict[str, list[int]] = said["files"]
+        for name, stamp in files.items():
+            if _stamp(self.directory / name) != stamp:
+                return None
+        return Marked(said["digest"], tuple(said["parents"]), len(files))
+
+    def clear(self) -> None:
+        """Takes the marker away, before the folder changes.
+
+        Raises:
+            FileError: it cannot be removed.
+        """
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise file_error(error, self.path) from error
+
+    def refuse_unverified(self, kept: int) -> None:
+        """Nobody can vouch for files that were there before.
+
+        Raises:
+            AlreadyExists: there are such files.
+        """
+        if kept:
+            what = "1 file was" if kept == 1 else f"{kept} files were"
+            raise AlreadyExists(
+                f"{self.directory}: {what} there before and kept, unverified: no marker for that",
+                path=self.directory,
+                hint="replace what is there with --overwrite, or leave out --marker",
+            )
+
+    def write(self, digest: str, parents: Iterable[str], names: Iterable[str]) -> None:
+        """Vouches for files that are verified, and safely on the disk.
+
+        Raises:
+            InvalidArgument: one of the files has the marker's own name.
+            FileError: the marker cannot be written, or a file has gone meanwhile.
+        """
+        files: dict[str, list[int]] = {}
+        place = self.path.parent.resolve() / self.path.name
+        root = self.directory.resolve()
+        for name in sorted(set(names)):
+            if root / name == place:
+                raise InvalidArgument(
+                    f"{self.path}: is a file of the kit", hint="name another file for the marker"
+                )
+            files[name] = _stamp(self.directory / name, needed=True)
+        said = {
+            "kind": KIND,
+            "digest": digest,
+            "parents": list(parents),
+            "choice": self._choice(),
+            "files": files,
+        }
+        write_atomically(self.path, json.dumps(said).encode() + b"\n")
+
+    def _choice(self) -> dict[str, list[str]]:
+        choice = self.choice
+        return {
+            "filters": sorted(choice.filters),
+            "include": sorted(choice.include),
+            "exclude": sorted(choice.exclude),
+        }
+
+    def _load(self) -> dict[str, Any] | None:
+        try:
+            data = read_bounded(self.path, _LIMIT)
+        except Corrupt:
+            data = b""
+        if data is None:
+            return None
+        said: Any = None
+        with contextlib.suppress(ValueError, RecursionError):
+            said = json.loads(data)
+        if not isinstance(said, dict) or said.get("kind") != KIND:
+            raise AlreadyExists(
+                f"{self.path}: is there, and is no marker of kitfast",
+                path=self.path,
+                hint="name another file for the marker",
+            )
+        return said if _is_sound(said) else None
+
+
+def _is_sound(said: dict[str, Any]) -> bool:
+    """Whether every field is of its kind: whoever may write to a volume may write markers."""
+    files, parents = said.get("files"), said.get("parents")
+    return (
+        isinstance(said.get("digest"), str)
+        and isinstance(parents, list)
+        and all(isinstance(parent, str) for parent in parents)
+        and isinstance(files, dict)
+        and not any("\0" in name for name in files)
+    )
+
+
+def _stamp(path: Path, *, needed: bool = False) -> list[int]:
+    """Size and time of change of a file, nothing where there is none."""
+    try:
+        stat = os.lstat(path)
+    except (OSError, ValueError) as error:
+        if needed and isinstance(error, OSError):
+            raise file_error(error, path) from error
+        return []
+    return [stat.st_size, stat.st_mtime_ns]

@@ -1,0 +1,161 @@
+"""The marker of `unpack`: there only while the folder holds all that was asked."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import folders
+from tests.support.faults import FaultyRegistry
+
+from kitfast import aio, errors
+from kitfast.modelkit.marker import KIND
+from kitfast.settings import Network
+
+PLAIN = Network(plain_http=True)
+
+
+class Kit:
+    """A kit in the store, a folder to unpack it to, and the marker for that."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.source = folders.shards(folder / "source", 2, 10_000)
+        self.target = folder / "target"
+        self.marker = self.target / ".complete"
+        self.digest = ""
+
+    async def unpack(self, **more: Any) -> aio.Unpacked:
+        given = {"marker": self.marker} | more
+        return await aio.unpack("kit:v1", self.target, home=self.home, **given)
+
+    def is_whole(self) -> bool:
+        found = folders.tree(self.target)
+        found.pop(".complete", None)
+        return found == folders.tree(self.source)
+
+
+@pytest.fixture
+async def kit(tmp_path: Path) -> Kit:
+    made = Kit(tmp_path)
+    made.digest = (await aio.pack(made.source, tags=["kit:v1"], home=made.home)).digest
+    return made
+
+
+async def test_it_holds_the_digest_and_spares_the_second_time(kit: Kit) -> None:
+    done = await kit.unpack()
+    assert (done.files, done.unchanged) == (4, False)
+    assert json.loads(kit.marker.read_text())["digest"] == kit.digest
+    # Another rule for what is there makes no difference: there is nothing to write.
+    for more in ({}, {"ignore_existing": True}, {"overwrite": True}):
+        again = await kit.unpack(**more)
+        assert (again.digest, again.unchanged) == (kit.digest, True)
+        assert (again.files, again.kept, again.fetched) == (0, 4, 0)
+    assert kit.is_whole()
+
+
+def _remove(file: Path) -> None:
+    file.unlink()
+
+
+def _touch(file: Path) -> None:
+    os.utime(file, ns=(1, 1))
+
+
+def _cut(file: Path) -> None:
+    os.truncate(file, 1)
+
+
+@pytest.mark.parametrize("harm", [_remove, _touch, _cut])
+async def test_a_file_that_changed_is_seen(kit: Kit, harm: Callable[[Path], None]) -> None:
+    await kit.unpack()
+    harm(kit.target / "shards" / "model-00001.safetensors")
+    with pytest.raises(errors.AlreadyExists):
+        await kit.unpack()
+    assert not kit.marker.exists(), "the folder is not whole: nothing may say so"
+    assert not (await kit.unpack(overwrite=True)).unchanged
+    assert kit.is_whole() and (await kit.unpack()).unchanged
+
+
+async def test_another_kit_or_choice_is_another_matter(kit: Kit) -> None:
+    await kit.unpack(filters=["docs"])
+    assert (await kit.unpack(filters=["docs"])).unchanged
+    assert not (await kit.unpack(overwrite=True)).unchanged
+    folders.write(kit.source / "README.md", b"# Another\n")
+    await aio.pack(kit.source, tags=["kit:v1"], home=kit.home)
+    assert (await kit.unpack(overwrite=True)).digest != kit.digest
+    assert kit.is_whole()
+
+
+async def test_nobody_vouches_for_files_that_were_kept(kit: Kit) -> None:
+    folders.write(kit.target / "README.md", b"# Somebody's own\n")
+    with pytest.raises(errors.AlreadyExists, match="1 file was there before"):
+        await kit.unpack(ignore_existing=True)
+    folders.write(kit.target / "shards" / "model-00000.safetensors", b"somebody's own")
+    (kit.target / "README.md").unlink()
+    with pytest.raises(errors.AlreadyExists, match="there before"):
+        await kit.unpack(ignore_existing=True)
+    assert not kit.marker.exists()
+
+
+async def test_a_kitfile_that_is_the_same_is_verified(kit: Kit) -> None:
+    await kit.unpack(filters=["kitfile"], marker=None)
+    await kit.unpack(ignore_existing=True)
+    assert kit.marker.exists()
+
+
+@pytest.mark.parametrize("text", ["weights", "[]", "{}", '"kitfast unpacked"', "[" * 100_000])
+async def test_other_files_are_left_alone(kit: Kit, text: str) -> None:
+    folders.write(kit.marker, text.encode())
+    with pytest.raises(errors.AlreadyExists, match="no marker"):
+        await kit.unpack(overwrite=True)
+    assert kit.marker.read_text() == text
+    assert list(kit.target.iterdir()) == [kit.marker]
+
+
+async def test_a_name_of_the_kits_own_is_refused(kit: Kit) -> None:
+    with pytest.raises(errors.InvalidArgument, match="a file of the kit"):
+        await kit.unpack(marker=kit.target / "README.md")
+    assert kit.is_whole()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": 1},
+        {"files": []},
+        {"files": {"a\0b": [1, 1]}},
+        {"files": {"/etc/passwd": None}},
+        {"parents": [None]},
+        {"choice": "all"},
+        {"digest": "sha256:" + "0" * 64},
+    ],
+)
+async def test_a_forged_marker_vouches_for_nothing(kit: Kit, change: dict[str, Any]) -> None:
+    await kit.unpack()
+    said = json.loads(kit.marker.read_text()) | change
+    assert said["kind"] == KIND
+    kit.marker.write_text(json.dumps(said))
+    assert not (await kit.unpack(overwrite=True)).unchanged
+    assert json.loads(kit.marker.read_text())["digest"] == kit.digest
+
+
+async def test_by_digest_no_registry_is_asked(kit: Kit) -> None:
+    with FaultyRegistry() as registry:
+        name = f"{registry.host}/some/kit"
+        pushed = await aio.push(kit.source, f"{name}:v1", home=kit.home, network=PLAIN)
+        exact = f"{name}@{pushed.digest}"
+        there = {"marker": kit.marker, "home": kit.home, "network": PLAIN}
+        first = await aio.unpack(exact, kit.target, remote=True, **there)
+        assert first.fetched and not first.unchanged
+        asked = len(registry.seen)
+        assert (await aio.unpack(f"{name}:v1", kit.target, remote=True, **there)).unchanged
+        assert {seen.kind for seen in registry.seen[asked:]} <= {"manifest", "blob"}
+        assert sum(registry.sent.values()) < first.fetched + 10_000
+        asked = len(registry.seen)
+        assert (await aio.unpack(exact, kit.target, remote=True, **there)).unchanged
+        assert len(registry.seen) == asked
