@@ -50,10 +50,14 @@ class Kitfast:
         stderr: int | None = subprocess.DEVNULL,
         cwd: Path | None = None,
         before: Callable[[], None] | None = None,
+        program: str | Path = PROGRAM,
     ) -> subprocess.Popen[bytes]:
-        """Starts a command and does not wait; `before` runs in the child, before it."""
+        """Starts a command and does not wait; `before` runs in the child, before it.
+
+        Another `program` is given what kitfast would be.
+        """
         return subprocess.Popen(
-            [PROGRAM, *arguments],
+            [program, *arguments],
             env=self.environment(extra),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
