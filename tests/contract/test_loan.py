@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,13 @@ class Server:
         self.connections = 0
         self.requests = 0
         self.cut: int | None = None
+        self.talks: set[asyncio.Task[None]] = set()
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        talk = asyncio.current_task()
+        assert talk is not None
+        self.talks.add(talk)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 self.requests += 1
@@ -103,6 +108,8 @@ class Server:
             pass  # the client has gone, as it may
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 async def fetch(tmp_path: Path, server: Server, connections: int = 1, attempts: int = 3) -> None:
@@ -128,6 +135,8 @@ async def fetch(tmp_path: Path, server: Server, connections: int = 1, attempts: 
     finally:
         landing.keep()
         listening.close()
+        if server.talks:
+            await asyncio.wait(server.talks, timeout=5)
 
 
 async def test_a_connection_serves_again_after_it_came_back(
