@@ -28,10 +28,10 @@ class Meter:
     def cancelled(self) -> bool: ...
     @property
     def waiting(self) -> float:
-        """Seconds the call found its socket empty."""
+        """Seconds the call found its socket empty, or full where it sends."""
     @property
     def writing(self) -> float:
-        """Seconds the call spent on writing."""
+        """Seconds the call spent on writing, or on reading where it sends."""
     def add(self, bytes: int) -> None: ...
     def expect(self, bytes: int) -> None: ...
     def waited(self, seconds: float) -> None: ...
@@ -121,21 +121,6 @@ class PackedLayer:
     @property
     def reused(self) -> bool: ...
 
-def hash_layers(layers: Sequence[LayerSource], meter: Meter | None = None) -> list[PackedLayer]:
-    """The digests and sizes `Store.pack` would give, straight from the files; nothing is kept.
-
-    Args:
-        layers: what to hash, uncompressed.
-        meter: counts the files' bytes and can cancel.
-
-    Raises:
-        FileError: a file cannot be read.
-        InvalidArgument: a compressed layer, a name no tar can hold, or a raw layer that is
-            not one file.
-        SourceChanged: a file changed while it was read.
-        Cancelled: the meter was cancelled.
-    """
-
 @final
 class Blob:
     """Random access to a blob's bytes, from any number of threads."""
@@ -173,6 +158,86 @@ class Blob:
             Corrupt: a content of the store is missing or damaged.
             SourceChanged: a source file is no longer as it was.
         """
+    def send(self, socket: int, offset: int, length: int, meter: Meter | None = None) -> None:
+        """Writes `length` bytes from `offset` on to a stream socket.
+
+        Nothing is copied through Python, and the GIL is free.
+
+        Args:
+            socket: its file descriptor, which must stay open until this returns.
+            offset: where in the blob the bytes are.
+            length: how many.
+            meter: counts them as the socket takes them, and can cancel.
+
+        Raises:
+            FileError: the connection broke; its path is `the connection` then.
+            Cancelled: the meter was cancelled.
+            InvalidArgument, Corrupt, SourceChanged: as `read` does.
+        """
+
+@final
+class Departure:
+    """Sends a layer straight from its files, and hashes what it sends for the first time.
+
+    Takes the state of the files as they are now; every read checks it. One call at a time.
+
+    Args:
+        source: what the layer is made of, uncompressed.
+
+    Raises:
+        FileError, InvalidArgument: a file is missing, is none, or the layer is compressed.
+    """
+
+    def __new__(cls, source: LayerSource) -> Departure: ...
+    @property
+    def size(self) -> int:
+        """Bytes of the layer."""
+    @property
+    def hashed(self) -> int:
+        """Bytes that are hashed, from the first one on."""
+    @property
+    def digest(self) -> str | None:
+        """`sha256:<hex>`, once all of it is hashed or it was recalled."""
+    def recall(self, home: str | PathLike[str]) -> bool:
+        """Takes the digest over that `remember`, or a pack, kept for files in this very state.
+
+        Args:
+            home: the folder of the store.
+
+        Returns:
+            Whether the digest is known.
+        """
+    def remember(self, home: str | PathLike[str]) -> None:
+        """Keeps the digest, unless a file is so fresh that a change to it might not show.
+
+        Raises:
+            InvalidArgument: it is not known yet.
+            FileError, NoSpace: it cannot be written.
+        """
+    def packed(self) -> PackedLayer:
+        """What packing the layer would give; `reused` when it was not read to the end for it.
+
+        Raises:
+            InvalidArgument: the digest is not known yet.
+        """
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset` on; hashes those that are not hashed yet.
+
+        Raises:
+            InvalidArgument: not inside the layer, or bytes before them are not hashed yet.
+            FileError: a file cannot be read.
+            SourceChanged: a file is no longer as it was.
+        """
+    def send(self, socket: int, offset: int, length: int, meter: Meter | None = None) -> None:
+        """Writes bytes to a stream socket as `Blob.send` does; hashes as `read` does.
+
+        After the connection broke, or the meter was cancelled, bytes can be sent again.
+
+        Raises:
+            as both.
+        """
+    def hash(self, meter: Meter | None = None) -> None:
+        """Hashes what is not hashed yet, without sending it. Raises as `read`; Cancelled."""
 
 @final
 class Store:

@@ -89,6 +89,26 @@ def test_pull(other: Kitfast, pushed: str, source: Path, tmp_path: Path) -> None
     assert folders.tree(tmp_path / "target") == folders.tree(source)
 
 
+def test_push_of_a_folder(
+    kitfast: Kitfast, other: Kitfast, source: Path, plain_registry: Running, tmp_path: Path
+) -> None:
+    reference = f"{plain_registry.host}/kill/folder:v1"
+    words = ("push", f"{source}/", reference, "--plain-http", "--no-cache")
+    whole = kitfast.run(*words[:2], f"{plain_registry.host}/kill/measured:v1", *words[3:]).seconds
+
+    def check() -> None:
+        told = kitfast.run("inspect", reference, "--remote", "--plain-http", status=None)
+        # A kit has a name only when all of it is there.
+        if told.status == 0:
+            into = tmp_path / "early"
+            other.run("unpack", reference, "--plain-http", "--dir", into, "--overwrite")
+
+    assert kill_often(kitfast, words, times=TIMES, longest_seconds=whole, check=check)
+    kitfast.run(*words)
+    other.run("unpack", reference, "--plain-http", "--dir", tmp_path / "target")
+    assert folders.tree(tmp_path / "target") == folders.tree(source)
+
+
 def test_unpack_remote(other: Kitfast, pushed: str, source: Path, tmp_path: Path) -> None:
     words = ("unpack", pushed, "--plain-http", "--overwrite", "--dir")
     whole = other.run(*words, tmp_path / "measured").seconds

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.support.faults import Fault, FaultyRegistry, Seen, nth
-from tests.support.pulls import BLOB, PART, QUICK, push, small_parts
+from tests.support.pulls import BLOB, PART, QUICK, layer_of, push, small_parts
 
+from kitfast import _core
 from kitfast.errors import ConnectionFailed, RegistryError
+from kitfast.transfer.ends import Content
+
+
+@pytest.fixture(params=["slices", "socket"])
+def content(request: pytest.FixtureRequest, tmp_path: Path) -> Content:
+    """The blob, handed out in slices or written to the socket by the core."""
+    return BLOB if request.param == "slices" else _core.Blob.of_source(layer_of(tmp_path / "b"))
 
 
 def holds(sink: FaultyRegistry) -> bool:
     return sink.blobs.get(BLOB.digest) == BLOB.data
 
 
-async def test_a_healthy_registry_gets_chunks_and_an_empty_put() -> None:
+async def test_a_healthy_registry_gets_chunks_and_an_empty_put(content: Content) -> None:
     with FaultyRegistry() as sink:
-        done = await push(sink)
+        done = await push(sink, content=content)
         assert holds(sink) and done.how == "sent"
     assert len(sink.of("patch")) == 5 and len(sink.of("put")) == 1
     assert sink.of("put")[0].headers["Content-Length"] == "0"
@@ -23,31 +33,33 @@ async def test_a_healthy_registry_gets_chunks_and_an_empty_put() -> None:
     assert ranges[:2] == [f"0-{2 * PART - 1}", f"{2 * PART}-{4 * PART - 1}"]
 
 
-async def test_a_blob_that_is_there_is_not_sent() -> None:
+async def test_a_blob_that_is_there_is_not_sent(content: Content) -> None:
     with FaultyRegistry(BLOB) as sink:
-        assert (await push(sink)).how == "present"
+        assert (await push(sink, content=content)).how == "present"
     assert [seen.kind for seen in sink.seen] == ["head"]
 
 
-async def test_a_chunk_that_breaks_goes_on_where_the_registry_is() -> None:
+async def test_a_chunk_that_breaks_goes_on_where_the_registry_is(content: Content) -> None:
     broken = nth("patch", {1: Fault(keep=100_000, cut_at=0)})
     with FaultyRegistry(script=broken) as sink:
-        await push(sink)
+        await push(sink, content=content)
         assert holds(sink)
     assert len(sink.of("post")) == 1 and len(sink.of("status")) == 1
     assert sink.of("patch")[2].headers["Content-Range"].startswith(f"{2 * PART + 100_000}-")
 
 
 @pytest.mark.parametrize("kind", ["patch", "put"])
-async def test_a_lost_session_begins_again_with_fewer_side_by_side(kind: str) -> None:
+async def test_a_lost_session_begins_again_with_fewer_side_by_side(
+    kind: str, content: Content
+) -> None:
     limits = small_parts(blobs=4)
     with FaultyRegistry(script=nth(kind, {0: Fault(status=404)})) as sink:
-        await push(sink, limits=limits)
+        await push(sink, content=content, limits=limits)
         assert holds(sink)
     assert len(sink.of("post")) == 2 and limits.uploads.width == 2
 
 
-async def test_a_session_lost_together_with_its_connection_begins_again() -> None:
+async def test_a_session_lost_together_with_its_connection_begins_again(content: Content) -> None:
     def script(seen: Seen) -> Fault | None:
         kind, number = seen.kind, seen.number
         if (kind, number) == ("patch", 2):
@@ -55,39 +67,39 @@ async def test_a_session_lost_together_with_its_connection_begins_again() -> Non
         return Fault(status=404) if (kind, number) == ("status", 0) else None
 
     with FaultyRegistry(script=script) as sink:
-        await push(sink)
+        await push(sink, content=content)
         assert holds(sink)
     assert len(sink.of("post")) == 2
 
 
-async def test_a_patch_answered_201_falls_back_to_one_put() -> None:
+async def test_a_patch_answered_201_falls_back_to_one_put(content: Content) -> None:
     with FaultyRegistry(script=nth("patch", {0: Fault(status=201)})) as sink:
-        await push(sink)
+        await push(sink, content=content)
         assert holds(sink)
     assert len(sink.of("patch")) == 1
     assert sink.of("put")[0].headers["Content-Length"] == str(BLOB.size)
 
 
 @pytest.mark.parametrize("kind", ["patch", "put"])
-async def test_a_busy_registry_is_waited_for(kind: str) -> None:
+async def test_a_busy_registry_is_waited_for(kind: str, content: Content) -> None:
     with FaultyRegistry(script=nth(kind, {0: Fault(status=503)})) as sink:
-        await push(sink)
+        await push(sink, content=content)
         assert holds(sink)
 
 
-async def test_a_put_that_breaks_before_it_is_answered() -> None:
+async def test_a_put_that_breaks_before_it_is_answered(content: Content) -> None:
     with FaultyRegistry(script=nth("put", {0: Fault(cut_at=0)})) as sink:
-        await push(sink)
+        await push(sink, content=content)
         assert holds(sink)
 
 
-async def test_a_small_blob_that_breaks_in_its_only_put() -> None:
+async def test_a_small_blob_that_breaks_in_its_only_put(content: Content) -> None:
     with FaultyRegistry(script=nth("put", {0: Fault(cut_at=0)})) as sink:
-        await push(sink, chunk=64 * PART)
+        await push(sink, content=content, chunk=64 * PART)
         assert holds(sink)
 
 
-async def test_an_upload_that_never_holds_is_given_up() -> None:
+async def test_an_upload_that_never_holds_is_given_up(content: Content) -> None:
     def script(seen: Seen) -> Fault | None:
         return Fault(keep=1, cut_at=0) if seen.kind == "patch" else None
 
@@ -95,15 +107,15 @@ async def test_an_upload_that_never_holds_is_given_up() -> None:
         FaultyRegistry(script=script) as sink,
         pytest.raises(ConnectionFailed, match="gave up") as caught,
     ):
-        await push(sink)
+        await push(sink, content=content)
     assert len(sink.of("patch")) == QUICK.attempts
     assert caught.value.hint is not None and "not sent again" in caught.value.hint
 
 
-async def test_a_refusal_is_final() -> None:
+async def test_a_refusal_is_final(content: Content) -> None:
     with (
         FaultyRegistry(script=nth("patch", {0: Fault(status=413)})) as sink,
         pytest.raises(RegistryError) as caught,
     ):
-        await push(sink)
+        await push(sink, content=content)
     assert caught.value.status == 413 and len(sink.of("patch")) == 1

@@ -88,9 +88,7 @@ class FaultyRegistry:
         self.manifests: dict[str, tuple[str, bytes]] = {}
         self.sent: Counter[str] = Counter()
         self.script = script or (lambda seen: None)
-        self.storage = storage
-        self.redirect = redirect
-        self.token_seconds = token_seconds
+        self.storage, self.redirect, self.token_seconds = storage, redirect, token_seconds
         self.seen: list[Seen] = []
         self.tokens: dict[str, float] = {}
         self.signatures: set[str] = set()
@@ -146,9 +144,9 @@ class FaultyRegistry:
         self._stopping = asyncio.Event()
         app = web.Application(client_max_size=1 << 30)
         add, name = app.router.add_route, "/v2/{name:.+}"
+        manifest = f"{name}/manifests/{{reference}}"
         add("GET", "/v2/", self._guarded("ping", self._ping))
         add("GET", "/token", self._token)
-        manifest = f"{name}/manifests/{{reference}}"
         add("GET", manifest, self._guarded("manifest", self._manifest))
         add("PUT", manifest, self._guarded("put manifest", self._put_manifest))
         add("GET", "/storage/{digest}", self._stored)
@@ -159,6 +157,7 @@ class FaultyRegistry:
         add("PATCH", upload, self._guarded("patch", self._patch))
         add("PUT", upload, self._guarded("put", self._put))
         add("GET", upload, self._guarded("status", self._status))
+        add("DELETE", upload, self._guarded("delete", self._delete))
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.0)
         await self._runner.setup()
         for port, context in ((self.port, self._tls), (self.storage_port, None)):
@@ -231,8 +230,8 @@ class FaultyRegistry:
         self._note(request, kind)
         data = await request.read()
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        for name in (request.match_info["reference"], digest):
-            self.manifests[name] = (request.content_type, data)
+        held = (request.content_type, data)
+        self.manifests |= {request.match_info["reference"]: held, digest: held}
         return web.Response(status=201, headers={"Docker-Content-Digest": digest})
 
     async def _head(self, request: web.Request, kind: str) -> web.Response:
@@ -363,10 +362,14 @@ class FaultyRegistry:
         self.blobs[digest] = bytes(session.held)
         return web.Response(status=201, headers={"Location": f"/v2/r/blobs/{digest}"})
 
+    async def _delete(self, request: web.Request, kind: str) -> web.Response:
+        self._note(request, kind)
+        self.sessions.pop(request.match_info["upload"], None)
+        return web.Response(status=204)
+
     async def _status(self, request: web.Request, kind: str) -> web.Response:
-        seen = self._note(request, kind)
         name = request.match_info["upload"]
-        fault = self.script(seen) or Fault()
+        fault = self.script(self._note(request, kind)) or Fault()
         if name not in self.sessions or fault.status == 404:
             return self._lost(request)
         return self._moved(request, name, 204)

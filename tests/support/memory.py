@@ -263,6 +263,10 @@ class MemoryUpload:
         self.offset = len(self.held)
         return self.offset
 
+    async def cancel(self) -> None:
+        await self.sink.act("cancel")
+        self.sink.cancelled += 1
+
     async def _take(self, body: AsyncIterator[bytes], length: int) -> int:
         begun = len(self.held)
         async for chunk in body:
@@ -291,6 +295,7 @@ class MemoryUploads:
     calls: list[str] = field(default_factory=list)
     sessions: list[MemoryUpload] = field(default_factory=list)
     longest_slice: int = 0
+    cancelled: int = 0
 
     async def act(self, call: str) -> None:
         self.calls.append(call)

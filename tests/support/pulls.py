@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.support.faults import FaultyRegistry
 from tests.support.memory import MemoryBlob, MemoryLanding, random_blob
 
+from kitfast import _core
 from kitfast.registry import Credentials, Registry
 from kitfast.settings import Network
 from kitfast.transfer.download import download
+from kitfast.transfer.ends import Content, Departing
 from kitfast.transfer.limits import Limits, Patience, forget_hosts
-from kitfast.transfer.upload import Uploaded, upload
+from kitfast.transfer.upload import Uploaded, upload, upload_unnamed
 
 PART = 256 * 1024
 BLOB = random_blob(8 * PART + 123, seed=7)
@@ -68,10 +72,36 @@ async def push(
     sink: FaultyRegistry,
     blob: MemoryBlob = BLOB,
     *,
+    content: Content | None = None,
     limits: Limits | None = None,
     chunk: int = 2 * PART,
 ) -> Uploaded:
     """Uploads a blob in chunks of 512 KiB as a process that knows no host yet."""
     forget_hosts()
+    limits = limits or small_parts()
     async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
-        return await upload(registry, "r", blob, blob, limits=limits or small_parts(), chunk=chunk)
+        return await upload(registry, "r", blob, content or blob, limits=limits, chunk=chunk)
+
+
+async def push_unnamed(
+    sink: FaultyRegistry,
+    departure: Departing,
+    *,
+    limits: Limits | None = None,
+    chunk: int = 2 * PART,
+    knows: Callable[[Limits], None] = lambda limits: None,
+) -> Uploaded:
+    """Uploads a blob whose digest is not known; `knows` may tell what is known of the host."""
+    forget_hosts()
+    limits = limits or small_parts()
+    knows(limits)
+    async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
+        return await upload_unnamed(
+            registry, "r", departure, label="layer", limits=limits, chunk=chunk
+        )
+
+
+def layer_of(path: Path, blob: MemoryBlob = BLOB) -> _core.LayerSource:
+    """A raw layer whose only file has the blob's bytes."""
+    path.write_bytes(blob.data)
+    return _core.LayerSource([("blob", path, 0o644)], raw=True)

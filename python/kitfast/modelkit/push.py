@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitfast import _core, settings
+from kitfast import settings
 from kitfast.errors import InvalidArgument, InvalidReference
 from kitfast.modelkit.build import Choices
 from kitfast.modelkit.kit import Kit, need_local
@@ -26,6 +26,7 @@ from kitfast.transfer.account import Account, Flow
 
 if TYPE_CHECKING:
     from kitfast.registry.client import Registry
+    from kitfast.transfer.ends import Content
     from kitfast.transfer.limits import Limits
 
 
@@ -58,14 +59,16 @@ async def push(
     follow_links: bool = False,
     allow_empty: bool = False,
     file_digests: bool | None = None,
+    cache: bool = True,
     home: Path | None = None,
     network: Network | None = None,
     progress: Callback | None = None,
 ) -> Pushed:
     """Sends a kit of the store to a registry, or packs a folder straight into one.
 
-    A folder's files are hashed and sent from where they are: nothing of them is stored, and
-    every digest is the one that `pack` and then `push` would give.
+    A folder's files are sent from where they are and hashed on the way: each byte is read
+    once, nothing of them is stored, and every digest is the one that `pack` and then `push`
+    would give.
 
     Args:
         source: the kit in the store, or a folder: a `Path`, a text that begins with `.` or
@@ -76,7 +79,8 @@ async def push(
             folders only.
         compression: `none`; anything else is refused, as compressed bytes must be packed
             before their digest is known.
-
+        cache: believe digests of a folder's files that have not changed since they were last
+            packed or pushed: what the registry has of them is not even read.
         file_digests: publish the digests of the files in tar layers beside a kit of the
             store, so that single ones can be fetched verified; None asks the environment.
 
@@ -85,7 +89,7 @@ async def push(
         InvalidReference: the destination names no registry.
         InvalidArgument: a folder without destination, or options that go with folders only.
         AuthenticationFailed: the registry wants other credentials.
-        SourceChanged: a file changed while it was hashed or before it was sent.
+        SourceChanged: a file changed before it was sent to its end.
     """
     choices = Choices(compression, layer_format, use_model_pack, follow_links, allow_empty)
     given = kitfile is not None or choices != Choices()
@@ -98,7 +102,9 @@ async def push(
                 f"{source}: is a folder, and nothing says where to push it",
                 hint="add where to: kitfast push DIRECTORY registry.example/team/model:v1",
             )
-        return await push_folder(folder, destination, kitfile, choices, home, network, progress)
+        return await push_folder(
+            folder, destination, kitfile, choices, cache, home, network, progress
+        )
     source = str(source)
     origin = references.parse(source)
     target = references.parse(destination) if destination is not None else origin
@@ -219,7 +225,7 @@ async def publish(
 
 
 async def send(
-    blob: _core.Blob,
+    blob: Content,
     layer: Descriptor,
     registry: Registry,
     target: Reference,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,23 +24,22 @@ if TYPE_CHECKING:
     from kitfast.registry.client import Registry
     from kitfast.transfer.limits import Limits
 
-# Four layers at a time fill the hashing lanes of a core.
-HASHED_PER_CORE = 4
-
 
 async def push_folder(
     directory: Path,
     destination: str,
     kitfile: str | Path | None,
     choices: Choices,
+    cache: bool,
     home: Path | None,
     network: Network | None,
     progress: Callback | None,
 ) -> Pushed:
-    """Hashes a folder's layers and sends each as soon as its digest is known.
+    """Sends a folder's layers while they are hashed: each byte is read once, none is written.
 
-    Every file must stay as it was when the push began until it is sent: the core compares
-    sizes and times at each read, and the registry the digest.
+    A layer whose files are as they were when it was packed or pushed before has a digest
+    already, and is asked for first. Every file must stay as it was when the push began until
+    it is sent: the core compares sizes and times at each read, and the registry the digest.
 
     Raises:
         As `push`.
@@ -59,7 +56,7 @@ async def push_folder(
     folder, network = home or settings.home(), network or settings.network()
     planned = await plan(context, described, choices, folder, network)
     async with connected(target, folder, network) as registry:
-        job = _Push(registry, target, limits_for(network), progress)
+        job = _Push(registry, target, limits_for(network), progress, folder, cache)
         done = await together([job.layer(piece) for piece in planned.pieces])
         made = planned.build(done)
         manifest = parse_manifest(made.manifest)
@@ -89,30 +86,42 @@ class _Push:
     """One push: what it may use, and what it has sent."""
 
     def __init__(
-        self, registry: Registry, target: Reference, limits: Limits, progress: Callback | None
+        self,
+        registry: Registry,
+        target: Reference,
+        limits: Limits,
+        progress: Callback | None,
+        home: Path,
+        cache: bool,
     ) -> None:
         self.registry, self.target, self.limits = registry, target, limits
         self.progress = progress
         self.sent = self.reused = 0
         self.account = Account()
+        self._home, self._cache = home, cache
         self._known: set[str] = set()
-        # A gate of its own, so that later layers are hashed while earlier ones are sent.
-        self._hashing = asyncio.Semaphore((os.cpu_count() or 1) * HASHED_PER_CORE)
 
     async def layer(self, piece: Piece) -> _core.PackedLayer:
-        """Hashes a layer and sends it, unless an equal one is on its way."""
-        async with self._hashing:
-            source = piece.source()
-            # Opened first: it fails to read files that are no longer what was hashed.
-            blob = await offload.run(_core.Blob.of_source, source)
-            layer = await self._hash(piece, source)
-        if layer.digest in self._known:
-            return layer
-        self._known.add(layer.digest)
-        descriptor = Descriptor("application/octet-stream", layer.digest, layer.size)
+        """Sends a layer, unless the registry has it or an equal one is on its way."""
+        layer = await offload.run(_core.Departure, piece.source())
+        if self._cache and await offload.run(layer.recall, self._home):
+            packed = layer.packed()
+            if packed.digest not in self._known:
+                self._known.add(packed.digest)
+                await self._send_named(layer, packed)
+            return packed
+        await self._send_unnamed(layer, piece.path or ".")
+        packed = layer.packed()
+        self._known.add(packed.digest)
+        if self._cache:
+            await offload.run(layer.remember, self._home)
+        return packed
+
+    async def _send_named(self, layer: _core.Departure, packed: _core.PackedLayer) -> None:
+        """Sends a layer whose digest an earlier run has found, where it is not there."""
         sent, reused = await send(
-            blob,
-            descriptor,
+            layer,
+            Descriptor("application/octet-stream", packed.digest, packed.size),
             self.registry,
             self.target,
             self.limits,
@@ -122,17 +131,23 @@ class _Push:
         )
         self.sent += sent
         self.reused += reused
-        return layer
 
-    async def _hash(self, piece: Piece, source: _core.LayerSource) -> _core.PackedLayer:
-        meter = _core.Meter()
-        reporter = Reporter(self.progress, "hash", piece.path or ".")
-        with self.account.during("hash"):
-            (layer,) = await offload.run(
-                _core.hash_layers,
-                [source],
-                meter=meter,
-                tick=lambda: reporter.at(meter.done, meter.total or None),
-            )
+    async def _send_unnamed(self, layer: _core.Departure, name: str) -> None:
+        """Sends a layer, and finds its digest out meanwhile."""
+        from kitfast.transfer.upload import upload_unnamed
+
+        reporter = Reporter(self.progress, "upload", name, layer.size)
+        uploaded = await upload_unnamed(
+            self.registry,
+            self.target.repository,
+            layer,
+            label=name,
+            limits=self.limits,
+            on_bytes=reporter.add,
+            account=self.account,
+        )
+        self.sent += uploaded.sent
+        if uploaded.how != "sent":
+            self.reused += layer.size
+            reporter.reuse(layer.size)
         reporter.finish()
-        return layer

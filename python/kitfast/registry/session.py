@@ -106,8 +106,8 @@ class Session:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Makes one request, with redirects and authorization, and hands over the answer.
 
-        Nothing is tried again but a request that was not let in, once. A body that is an
-        iterator cannot be sent twice, so its token is made fresh beforehand.
+        Nothing is tried again but a request that was not let in, once. A body that is a
+        payload cannot be sent twice, so its token is made fresh beforehand.
 
         Raises:
             RegistryError: The status is not one of `expect`.

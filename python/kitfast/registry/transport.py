@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import aiohttp
 from yarl import URL
@@ -24,7 +24,7 @@ FIRST_BYTE_SECONDS = 300.0
 HEADER_LIMIT = 32 * 1024
 HEADER_COUNT = 128
 
-Body = bytes | AsyncIterator[bytes] | None
+Body = bytes | aiohttp.Payload | None
 
 
 class Transport:
@@ -85,7 +85,7 @@ class Transport:
             url: Where to; sent exactly as it is encoded.
             ask: What is asked, for errors.
             headers: Headers to send beside our own.
-            body: Bytes, or an iterator over them with `Content-Length` among the headers.
+            body: Bytes, or a payload with its `Content-Length` among the headers.
             with_identity: Whether the peer may see our client certificate.
 
         Returns:

@@ -14,6 +14,7 @@ from ..errors import ConnectionFailed, DigestMismatch, ProtocolError
 from .addresses import location
 from .auth import Scope
 from .errcodes import Ask, clean
+from .outlet import Feed
 from .session import Session
 
 # Hosts that take a blob in one PUT only. ECR answers a PATCH with 201 and loses its bytes,
@@ -55,7 +56,8 @@ class Upload:
         go on. A registry that does not keep chunks sets `monolithic`.
 
         Args:
-            body: Yields exactly `length` bytes.
+            body: Yields exactly `length` bytes; where it is `Sendable`, it may be told to
+                write them to the socket itself.
             length: How many.
 
         Raises:
@@ -67,13 +69,18 @@ class Upload:
         ask = self._ask("upload a part of a blob")
         end = self.offset + length
         headers = _octets(length) | {"Content-Range": f"{self.offset}-{end - 1}"}
-        answer = await self._send("PATCH", self._at, ask, headers, body, length, (202, 201, 204))
+        feed = Feed(body, length)
+        answer = await self._send("PATCH", self._at, ask, headers, feed, (202, 201, 204))
         if answer[0] == 201:
             self.monolithic = True
             raise ProtocolError(
                 f"{ask}: {self.host} took the part for the whole blob", transient=True
             )
         self._moved(answer[1], ask)
+        if not feed.complete:
+            raise ProtocolError(
+                f"{ask}: {self.host} answered before it had all of the part", transient=True
+            )
         held = _held(answer[1].get("Range"), end)
         if held != end:
             self.monolithic = self.monolithic or held <= self.offset
@@ -103,7 +110,8 @@ class Upload:
         ask = self._ask(f"finish the upload of the blob {digest[:19]}")
         query = "&".join(p for p in (self._at.raw_query_string, urlencode({"digest": digest})) if p)
         url = URL(f"{str(self._at).partition('?')[0]}?{query}", encoded=True)
-        answer = await self._send("PUT", url, ask, _octets(length), body, length, (201, 204))
+        feed = None if body is None else Feed(body, length)
+        answer = await self._send("PUT", url, ask, _octets(length), feed, (201, 204))
         reported = answer[1].get("Docker-Content-Digest") or digest
         if reported.partition(":")[0] == digest.partition(":")[0] and reported != digest:
             raise DigestMismatch(
@@ -156,11 +164,9 @@ class Upload:
         url: URL,
         ask: Ask,
         headers: dict[str, str],
-        body: AsyncIterator[bytes] | None,
-        length: int,
+        feed: Feed | None,
         expect: tuple[int, ...],
     ) -> tuple[int, CIMultiDictProxy[str]]:
-        feed = None if body is None else _Feed(body, length)
         sending = asyncio.ensure_future(self._exchange(method, url, ask, headers, feed, expect))
         try:
             while feed is not None and not sending.done():
@@ -174,13 +180,20 @@ class Upload:
             return await sending
         except Exception as error:
             # aiohttp wraps what the body raises: the reader's own error says more.
-            if feed is not None and feed.failure is not None:
-                raise feed.failure from error
+            failure = None if feed is None else feed.failure
+            if isinstance(failure, ConnectionFailed):
+                raise ConnectionFailed(
+                    f"{ask}: {url.host}: {failure}", host=ask.host, transient=True
+                ) from error
+            if failure is not None:
+                raise failure from error
             raise
         finally:
             if not sending.done():
                 sending.cancel()
                 await asyncio.wait({sending})
+            if feed is not None:
+                await feed.stop()
 
     async def _exchange(
         self,
@@ -188,48 +201,17 @@ class Upload:
         url: URL,
         ask: Ask,
         headers: dict[str, str],
-        feed: _Feed | None,
+        feed: Feed | None,
         expect: tuple[int, ...],
     ) -> tuple[int, CIMultiDictProxy[str]]:
-        body = None if feed is None else feed.chunks()
+        body = None if feed is None else feed.payload()
         sent = self._session.send(
             method, url, ask=ask, scope=self._scope, expect=expect, headers=headers, body=body
         )
         async with sent as response:
+            if feed is not None:
+                await feed.ended.wait()
             return response.status, response.headers
-
-
-class _Feed:
-    """A body on its way out: counts what is taken and keeps what its source raised."""
-
-    def __init__(self, body: AsyncIterator[bytes], length: int) -> None:
-        self.handed = 0
-        self.failure: Exception | None = None
-        self._body = body
-        self._length = length
-        self._waiting_for_source = False
-        self._done = False
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        try:
-            self._waiting_for_source = True
-            async for chunk in self._body:
-                self._waiting_for_source = False
-                self.handed += len(chunk)
-                if self.handed > self._length:
-                    raise ValueError(f"a body of more than the {self._length} bytes announced")
-                yield chunk
-                self._waiting_for_source = True
-            if self.handed != self._length:
-                raise ValueError(f"a body of {self.handed} bytes, {self._length} announced")
-            self._done = True
-        except Exception as error:
-            self.failure = error
-            raise
-
-    def stuck(self, seen: int) -> bool:
-        """Whether the peer, and not the source, has kept it at `seen` bytes."""
-        return self.handed == seen and not self._waiting_for_source and not self._done
 
 
 def opened(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kitfast._core import Meter
 
@@ -59,6 +59,7 @@ class UploadSession(Protocol):
         self, digest: str, body: AsyncIterator[bytes] | None = None, length: int = 0
     ) -> None: ...
     async def status(self) -> int: ...
+    async def cancel(self) -> None: ...
 
 
 class BlobSink(Protocol):
@@ -93,6 +94,23 @@ class Content(Protocol):
     @property
     def size(self) -> int: ...
     def read(self, offset: int, length: int) -> bytes: ...
+
+
+@runtime_checkable
+class Sends(Protocol):
+    """Content that can write itself to a socket, as the core's does."""
+
+    def send(self, socket: int, offset: int, length: int, meter: Meter | None = None) -> None: ...
+
+
+class Departing(Content, Protocol):
+    """Content that is hashed as it is sent for the first time; a core's `Departure` is one."""
+
+    @property
+    def digest(self) -> str | None: ...
+    @property
+    def hashed(self) -> int: ...
+    def hash(self, meter: Meter | None = None) -> None: ...
 
 
 class Named(Protocol):

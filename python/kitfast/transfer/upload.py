@@ -7,31 +7,29 @@ loses an upload, or proves unable to take chunks, gets the blob from its start.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from time import monotonic, perf_counter
+from time import monotonic
 from typing import Literal
 
-from kitfast.errors import NotInRegistry, ProtocolError, RegistryError
+from kitfast import offload
+from kitfast._core import Meter
+from kitfast.errors import KitfastError, NotInRegistry, ProtocolError, RegistryError
 from kitfast.transfer.account import Account
-from kitfast.transfer.ends import BlobSink, Content, Named, UploadSession
+from kitfast.transfer.ends import BlobSink, Content, Departing, Named, UploadSession
 from kitfast.transfer.limits import Limits
+from kitfast.transfer.outflow import Outflow
 from kitfast.transfer.plan import MIB
-from kitfast.transfer.rate import Bucket
 from kitfast.transfer.trouble import Trouble, may_retry
 
 # A chunk border is where a broken upload goes on; each costs the registry a
 # round trip and, on object storage, the end of a multipart part.
 CHUNK = 128 * MIB
 
-# One slice is read and handed to the socket at a time: the memory of an upload.
-SLICE = MIB
-
-# A slice takes 0.1 ms from the page cache. From a disk that is slower than this
-# the next ones are read on a thread, and the loop stays free.
-SLOW_READ_SECONDS = 0.004
-READS_ON_A_THREAD = 64
+# Up to this size a blob without a digest is hashed before anything is asked: reading it
+# twice costs less than sending what the registry may have.
+HASHED_FIRST = MIB
 
 RESUMES = "run the same command again: blobs the registry has are not sent again"
 
@@ -80,6 +78,45 @@ async def upload(
         return await task.run(mount_from, chunk)
 
 
+async def upload_unnamed(
+    registry: BlobSink,
+    repository: str,
+    content: Departing,
+    *,
+    label: str,
+    limits: Limits,
+    on_bytes: Callable[[int], None] | None = None,
+    chunk: int = CHUNK,
+    account: Account | None = None,
+) -> Uploaded:
+    """Brings a blob into a repository whose digest comes out while it is sent.
+
+    Nothing can be asked about a blob without a name: it is sent even where the registry has
+    it. One that is small, or that must go in one PUT, is hashed first and then asked for.
+
+    Args:
+        label: what errors call the blob.
+        content: its bytes; has a digest when this returns.
+
+    Raises:
+        SourceChanged: a file changed on the way; the registry was told to forget the upload.
+        Else as `upload`.
+    """
+    async with limits.uploads:
+        entered = account or Account()
+        named = _Label(label, content.size)
+        task = _Unnamed(registry, repository, named, content, limits, on_bytes, entered)
+        return await task.run(None, chunk)
+
+
+@dataclass(frozen=True)
+class _Label:
+    """Stands for a blob that has no digest yet, in errors."""
+
+    digest: str
+    size: int
+
+
 class _Upload:
     """One blob on its way out."""
 
@@ -92,9 +129,11 @@ class _Upload:
         limits: Limits,
         on_bytes: Callable[[int], None] | None,
         account: Account,
+        *,
+        hashes: bool = False,
     ) -> None:
         self._registry, self._repository, self._blob = registry, repository, blob
-        self._reader = _Reader(content, self._read, limits.rate)
+        self._outflow = Outflow(content, self._went_out, limits.rate, hashes=hashes)
         self._account = account
         self._limits, self._on_bytes = limits, on_bytes
         self._counted = 0
@@ -118,24 +157,48 @@ class _Upload:
         while session is not None:
             before = self._counted
             try:
+                if not await self._is_ready(session):
+                    await self._forget(session)
+                    return Uploaded("present", self._sent)
                 await self._send(session, chunk)
                 break
             except (RegistryError, ConnectionError) as error:
                 session = await self._after(error, session, before)
+            except KitfastError:
+                # The blob itself is the trouble: no later try will want these bytes.
+                await self._forget(session)
+                raise
         if not self._lost:
             self._limits.upload_done()
         return Uploaded("sent", self._sent)
 
+    @property
+    def _digest(self) -> str | None:
+        """The blob's digest, where it is known."""
+        return self._blob.digest
+
+    async def _is_ready(self, session: UploadSession) -> bool:
+        """Sees to what must be known before bytes go; False when none need to."""
+        return True
+
     async def _is_there(self) -> bool:
+        digest = self._digest
+        if digest is None:
+            return False
         with self._account.during("registry"):
-            size = await self._registry.blob_size(self._repository, self._blob.digest)
+            size = await self._registry.blob_size(self._repository, digest)
         if size is not None and size != self._blob.size:
             raise ProtocolError(
-                f"{self._registry.host}/{self._repository}: holds {self._blob.digest} with "
+                f"{self._registry.host}/{self._repository}: holds {digest} with "
                 f"{size} bytes instead of {self._blob.size}",
                 hint="the registry's blob is broken: delete it there, then push again",
             )
         return size is not None
+
+    async def _forget(self, session: UploadSession) -> None:
+        """Tells the registry that an upload will not go on; it expires by itself otherwise."""
+        with contextlib.suppress(RegistryError, ConnectionError):
+            await session.cancel()
 
     async def _open(self, mount_from: str | None = None) -> UploadSession | None:
         """Opens an upload; None when the blob was mounted instead."""
@@ -156,24 +219,26 @@ class _Upload:
         size = self._blob.size
         chunk = max(chunk, session.min_chunk)
         async with self._limits.connections:
-            if self._in_one_piece(session) or (size <= chunk and session.offset == 0):
-                body = self._reader.slices(0, size)
-                await self._entered(session.put(self._blob.digest, body, size))
+            small = size <= chunk and session.offset == 0
+            if self._digest is not None and (small or self._in_one_piece(session)):
+                body = self._outflow.body(0, size)
+                await self._entered(session.put(self._digest, body, size))
                 return
             while session.offset < size:
                 length = min(chunk, size - session.offset)
-                body = self._reader.slices(session.offset, length)
+                body = self._outflow.body(session.offset, length)
                 await self._entered(session.patch(body, length))
-            await self._entered(session.put(self._blob.digest))
+            assert self._digest is not None, "all of it has been sent, and so hashed"
+            await self._entered(session.put(self._digest))
 
     async def _entered(self, request: Awaitable[None]) -> None:
         """Makes a request and enters where its time went."""
         begun = monotonic()
-        self._reader.begin()
+        self._outflow.begin()
         try:
             await request
         finally:
-            self._reader.enter(self._account, begun)
+            self._outflow.enter(self._account, begun)
 
     async def _after(
         self, error: RegistryError | ConnectionError, session: UploadSession, before: int
@@ -223,15 +288,60 @@ class _Upload:
             self._lose()
             return await self._open()
         self._resumed = True
-        return session if offset <= self._blob.size else await self._open()
+        return session if offset <= self._sendable() else await self._open()
 
-    def _read(self, start: int, end: int) -> None:
+    def _sendable(self) -> int:
+        """The furthest a registry can be: nobody has what was never sent."""
+        return self._blob.size
+
+    def _went_out(self, start: int, end: int) -> None:
         """Counts bytes on their way out, each only once however often it is sent."""
         self._sent += end - start
         new = max(end - self._counted, 0)
         self._counted += new
         if self._on_bytes is not None and new:
             self._on_bytes(new)
+
+
+class _Unnamed(_Upload):
+    """A blob whose digest comes out while it is sent."""
+
+    def __init__(
+        self,
+        registry: BlobSink,
+        repository: str,
+        blob: Named,
+        content: Departing,
+        limits: Limits,
+        on_bytes: Callable[[int], None] | None,
+        account: Account,
+    ) -> None:
+        super().__init__(
+            registry, repository, blob, content, limits, on_bytes, account, hashes=True
+        )
+        self._content = content
+
+    async def run(self, mount_from: str | None, chunk: int) -> Uploaded:
+        if self._content.size <= HASHED_FIRST:
+            await self._hash()
+        return await super().run(mount_from, chunk)
+
+    @property
+    def _digest(self) -> str | None:
+        return self._content.digest
+
+    async def _is_ready(self, session: UploadSession) -> bool:
+        if self._digest is not None or not self._in_one_piece(session):
+            return True
+        await self._hash()
+        return not await self._is_there()
+
+    async def _hash(self) -> None:
+        with self._account.during("hash"):
+            await offload.run(self._content.hash, meter=Meter())
+
+    def _sendable(self) -> int:
+        return self._content.hashed if self._digest is None else self._blob.size
 
 
 def _transient(error: RegistryError | ConnectionError) -> RegistryError:
@@ -242,66 +352,3 @@ def _transient(error: RegistryError | ConnectionError) -> RegistryError:
         code=getattr(error, "code", None),
         transient=True,
     )
-
-
-class _Reader:
-    """Reads a blob slice by slice, on the loop while that is quick, else on a thread."""
-
-    def __init__(
-        self, content: Content, on_slice: Callable[[int, int], None], rate: Bucket | None
-    ) -> None:
-        self._content = content
-        self._on_slice = on_slice
-        self._rate = rate
-        self._slice = SLICE if rate is None else min(SLICE, rate.piece)
-        self._on_thread = 0
-        self.begin()
-
-    def begin(self) -> None:
-        """Begins to measure: when slices are asked for, and what each of them waits for."""
-        self._first: float | None = None
-        self._last = 0.0
-        self._full = self._reading = self._held = 0.0
-
-    def enter(self, account: Account, begun: float) -> None:
-        """Enters a request: what is before the first slice and after the last is an answer's."""
-        end = monotonic()
-        if self._first is None:
-            account.add(begun, end, {"registry": end - begun})
-            return
-        account.add(begun, self._first, {"registry": self._first - begun})
-        account.add(
-            self._first,
-            self._last,
-            {"network": self._full, "disk": self._reading, "max-rate": self._held},
-        )
-        account.add(self._last, end, {"registry": end - self._last})
-
-    async def slices(self, start: int, length: int) -> AsyncIterator[bytes]:
-        """Yields `length` bytes from `start` on."""
-        end = start + length
-        self._first = self._last = monotonic()
-        while start < end:
-            count = min(self._slice, end - start)
-            if self._rate is not None:
-                self._held += await self._rate.take(count)
-            begun = monotonic()
-            data = await self._read(start, count)
-            read = monotonic()
-            self._reading += read - begun
-            yield data
-            # The next one is asked for when the socket has taken this one.
-            self._last = monotonic()
-            self._full += self._last - read
-            self._on_slice(start, start + len(data))
-            start += len(data)
-
-    async def _read(self, offset: int, length: int) -> bytes:
-        if self._on_thread:
-            self._on_thread -= 1
-            return await asyncio.to_thread(self._content.read, offset, length)
-        begun = perf_counter()
-        data = self._content.read(offset, length)
-        if perf_counter() - begun > SLOW_READ_SECONDS:
-            self._on_thread = READS_ON_A_THREAD
-        return data

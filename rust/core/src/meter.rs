@@ -46,22 +46,22 @@ impl Meter {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// How long the call has waited for bytes to come.
+    /// How long the call has waited for bytes to come, or for room to send them.
     pub fn waiting(&self) -> Duration {
         Duration::from_nanos(self.waiting.load(Ordering::Relaxed))
     }
 
-    /// How long the call has spent on putting bytes where they belong.
+    /// How long the call has spent on writing bytes to files, or reading them.
     pub fn writing(&self) -> Duration {
         Duration::from_nanos(self.writing.load(Ordering::Relaxed))
     }
 
-    /// Counts time spent waiting for bytes.
+    /// Counts time spent waiting for the other side.
     pub fn waited(&self, time: Duration) {
         self.waiting.fetch_add(nanos(time), Ordering::Relaxed);
     }
 
-    /// Counts time spent writing bytes.
+    /// Counts time spent writing or reading files.
     pub fn wrote(&self, time: Duration) {
         self.writing.fetch_add(nanos(time), Ordering::Relaxed);
     }

@@ -137,16 +137,9 @@ impl Landing {
         length: u64,
         meter: Option<&Bound<'_, Meter>>,
     ) -> PyResult<u64> {
-        if socket < 0 {
-            return Err(raise(Error::invalid("no socket has a negative number")));
-        }
-        let meter = or_new(meter);
-        py.detach(|| {
-            // SAFETY: the caller keeps the descriptor open until this call returns.
-            let socket = unsafe { BorrowedFd::borrow_raw(socket) };
-            self.0.receive(socket, offset, length, &meter)
-        })
-        .map_err(raise)
+        let (socket, meter) = (borrow(socket)?, or_new(meter));
+        py.detach(|| self.0.receive(socket, offset, length, &meter))
+            .map_err(raise)
     }
 
     #[pyo3(signature = (meter = None))]
@@ -168,6 +161,16 @@ impl Landing {
 fn first(data: &[u8], length: Option<usize>) -> PyResult<&[u8]> {
     data.get(..length.unwrap_or(data.len()))
         .ok_or_else(|| raise(Error::invalid("more bytes than the buffer holds")))
+}
+
+/// A socket that the caller keeps open until its call returns.
+pub fn borrow(socket: RawFd) -> PyResult<BorrowedFd<'static>> {
+    if socket < 0 {
+        return Err(raise(Error::invalid("no socket has a negative number")));
+    }
+    // SAFETY: the caller keeps the descriptor open until its call returns, as each says, and
+    // no call keeps it longer.
+    Ok(unsafe { BorrowedFd::borrow_raw(socket) })
 }
 
 fn open(digest: &str, size: u64, shape: &str, sink: Sink) -> Result<Landing> {

@@ -1,5 +1,6 @@
 //! `kitfast._core`: converts arguments, releases the GIL, maps errors; no logic.
 
+mod departure;
 mod digest;
 mod errors;
 mod landing;
@@ -27,8 +28,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(digest::blake3_file, module)?)?;
     module.add_class::<store::LayerSource>()?;
     module.add_class::<store::PackedLayer>()?;
-    module.add_function(wrap_pyfunction!(store::hash_layers, module)?)?;
     module.add_class::<store::Blob>()?;
+    module.add_class::<departure::Departure>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<store::Hold>()?;
     Ok(())

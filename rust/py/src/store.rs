@@ -1,6 +1,7 @@
 //! The store, as Python sees it.
 
 use std::ffi::OsString;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -12,12 +13,13 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::raise;
+use crate::landing::borrow;
 use crate::meter::{Meter, or_new};
 use crate::target::Target;
 
 /// What one layer is made of.
 #[pyclass(frozen, module = "kitfast._core")]
-pub struct LayerSource(store::LayerSource);
+pub struct LayerSource(pub store::LayerSource);
 
 #[pymethods]
 impl LayerSource {
@@ -89,20 +91,6 @@ impl From<store::Packed> for PackedLayer {
     }
 }
 
-/// The digests that a pack would give, straight from the files.
-#[pyfunction]
-#[pyo3(signature = (layers, meter = None))]
-pub fn hash_layers(
-    py: Python<'_>,
-    layers: Vec<Bound<'_, LayerSource>>,
-    meter: Option<&Bound<'_, Meter>>,
-) -> PyResult<Vec<PackedLayer>> {
-    let meter = or_new(meter);
-    let layers: Vec<_> = layers.iter().map(|layer| layer.get().0.clone()).collect();
-    let hashed = py.detach(|| store::hash_layers(layers, &meter));
-    Ok(hashed.map_err(raise)?.into_iter().map(Into::into).collect())
-}
-
 /// Random access to a blob's bytes.
 #[pyclass(frozen, module = "kitfast._core")]
 pub struct Blob {
@@ -164,6 +152,20 @@ impl Blob {
         PyBytes::new_with(py, length, |buffer| {
             py.detach(|| self.inner.read(offset, buffer)).map_err(raise)
         })
+    }
+
+    #[pyo3(signature = (socket, offset, length, meter = None))]
+    fn send(
+        &self,
+        py: Python<'_>,
+        socket: RawFd,
+        offset: u64,
+        length: u64,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<()> {
+        let (socket, meter) = (borrow(socket)?, or_new(meter));
+        py.detach(|| self.inner.send(socket, offset, length, &meter))
+            .map_err(raise)
     }
 }
 

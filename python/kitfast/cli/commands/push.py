@@ -49,12 +49,15 @@ def push(
             help="Publish digests of single files beside the kit; yes if not given.",
         ),
     ] = None,
+    no_cache: Annotated[
+        bool, Option("--no-cache", help="Read a folder's files again that look unchanged.")
+    ] = False,
 ) -> None:
     """Send a kit of the local store, or a folder, to a registry.
 
     What the registry has is not sent again; a broken push goes on where it can. A folder is
-    sent from where it is, without a copy: it gets the same digests as pack and then push.
-    Write ./NAME for a folder that is called like a kit of the store.
+    sent from where it is, each byte read once and none written: it gets the same digests as
+    pack and then push. Write ./NAME for a folder that is called like a kit of the store.
     """
     from kitfast import aio
 
@@ -69,6 +72,7 @@ def push(
             follow_links=follow_links,
             allow_empty=allow_empty,
             file_digests=file_digests,
+            cache=not no_cache,
             home=session.home,
             network=session.network,
             progress=progress,

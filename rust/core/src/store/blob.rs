@@ -29,7 +29,7 @@ enum Kept {
 
 enum Parts {
     Recipe(Recipe, Contents),
-    Source(Plan, Vec<u64>),
+    Source(Arc<Plan>, Vec<u64>),
     Content(File, PathBuf),
 }
 
@@ -54,10 +54,13 @@ impl Blob {
     ///
     /// Reading fails with `Changed` once a file is no longer in this state.
     pub fn of_source(source: LayerSource) -> Result<Self> {
-        if source.compression != Compression::None {
+        Self::of_plan(Arc::new(Plan::of(source)?))
+    }
+
+    pub(super) fn of_plan(plan: Arc<Plan>) -> Result<Self> {
+        if plan.source.compression != Compression::None {
             return Err(Error::invalid("a compressed layer must be packed first"));
         }
-        let plan = Plan::of(source)?;
         let mut starts = Vec::with_capacity(plan.stats.len());
         let mut size = 0;
         for (index, stat) in plan.stats.iter().enumerate() {
@@ -85,14 +88,7 @@ impl Blob {
 
     /// Fills the whole buffer from `offset` on; `Invalid` past the end.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let end = offset.checked_add(buffer.len() as u64);
-        if end.is_none_or(|end| end > self.size) {
-            return Err(Error::invalid(format!(
-                "bytes {offset} and {} on are not inside a blob of {}",
-                buffer.len(),
-                self.size
-            )));
-        }
+        self.check(offset, buffer.len() as u64)?;
         let mut done = 0;
         while done < buffer.len() {
             let at = offset + done as u64;
@@ -108,6 +104,18 @@ impl Blob {
                     buffer.len() - done
                 }
             };
+        }
+        Ok(())
+    }
+
+    /// Fails with `Invalid` for what is not inside the blob.
+    pub(super) fn check(&self, offset: u64, length: u64) -> Result<()> {
+        let end = offset.checked_add(length);
+        if end.is_none_or(|end| end > self.size) {
+            return Err(Error::invalid(format!(
+                "{length} bytes at {offset} are not inside a blob of {}",
+                self.size
+            )));
         }
         Ok(())
     }

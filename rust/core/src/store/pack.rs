@@ -22,7 +22,7 @@ use crate::{Error, Meter, Result};
 const AHEAD: usize = 4;
 const BUFFER: usize = 1 << 20;
 /// Layers begun at a time for each core: enough to fill its lanes, few open files.
-pub(super) const BEGUN_PER_CORE: usize = 8;
+const BEGUN_PER_CORE: usize = 8;
 
 /// A layer in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -118,6 +118,13 @@ impl<T: Taker> Stream<T> {
         Ok(filled)
     }
 
+    /// Fails with `Changed` when the file being read is no longer as it was.
+    pub fn check(&self) -> Result<()> {
+        self.reading.as_ref().map_or(Ok(()), |reading| {
+            unchanged(&reading.source, &reading.path, &reading.stat)
+        })
+    }
+
     fn give_pending(&mut self, room: &mut [u8]) -> Result<usize> {
         let rest = &self.pending[self.pending_at..];
         let take = rest.len().min(room.len());

@@ -1,0 +1,94 @@
+//! A layer on its way out, as Python sees it.
+
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use kitfast_core::digest::hex;
+use kitfast_core::{Error, store};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::raise;
+use crate::landing::borrow;
+use crate::meter::{Meter, or_new};
+use crate::store::{LayerSource, PackedLayer};
+
+/// Sends a layer straight from its files, and hashes it while it goes.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct Departure(store::Departure);
+
+#[pymethods]
+impl Departure {
+    #[new]
+    fn new(py: Python<'_>, source: &Bound<'_, LayerSource>) -> PyResult<Self> {
+        let source = source.get().0.clone();
+        py.detach(|| store::Departure::of(source))
+            .map(Self)
+            .map_err(raise)
+    }
+
+    #[getter]
+    fn size(&self) -> u64 {
+        self.0.size()
+    }
+
+    #[getter]
+    fn hashed(&self) -> u64 {
+        self.0.hashed()
+    }
+
+    #[getter]
+    fn digest(&self) -> Option<String> {
+        self.0.digest().map(|digest| hex::sha256(&digest))
+    }
+
+    fn recall(&self, py: Python<'_>, home: PathBuf) -> bool {
+        py.detach(|| self.0.recall(&home))
+    }
+
+    fn remember(&self, py: Python<'_>, home: PathBuf) -> PyResult<()> {
+        py.detach(|| self.0.remember(&home)).map_err(raise)
+    }
+
+    fn packed(&self) -> PyResult<PackedLayer> {
+        let unknown = || raise(Error::invalid("the digest is not known yet"));
+        self.0.packed().map(Into::into).ok_or_else(unknown)
+    }
+
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        offset: u64,
+        length: usize,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        // Checked before a buffer of that length is made.
+        let end = offset.checked_add(length as u64);
+        if end.is_none_or(|end| end > self.0.size()) {
+            let text = format!("{length} bytes at {offset} are not inside the layer");
+            return Err(raise(Error::invalid(text)));
+        }
+        PyBytes::new_with(py, length, |buffer| {
+            py.detach(|| self.0.read(offset, buffer)).map_err(raise)
+        })
+    }
+
+    #[pyo3(signature = (socket, offset, length, meter = None))]
+    fn send(
+        &self,
+        py: Python<'_>,
+        socket: RawFd,
+        offset: u64,
+        length: u64,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<()> {
+        let (socket, meter) = (borrow(socket)?, or_new(meter));
+        py.detach(|| self.0.send(socket, offset, length, &meter))
+            .map_err(raise)
+    }
+
+    #[pyo3(signature = (meter = None))]
+    fn hash(&self, py: Python<'_>, meter: Option<&Bound<'_, Meter>>) -> PyResult<()> {
+        let meter = or_new(meter);
+        py.detach(|| self.0.hash(&meter)).map_err(raise)
+    }
+}
