@@ -246,6 +246,17 @@ def distant(folder: Path) -> Iterator[Link]:
                 yield link
 
 
+@contextlib.contextmanager
+def sink(folder: Path) -> Iterator[Link]:
+    """A server that hashes what it is given and keeps nothing: only to be pushed to."""
+    port = free_port()
+    command = [sys.executable, str(HERE / "sink.py"), str(port)]
+    with running(command, ("127.0.0.1", port)):
+        yield Link("sink", f"127.0.0.1:{port}")
+
+
+#: Where can be pushed to, when it is pushing that is measured.
+PUSH_LINKS = {"sink": sink, "loopback": loopback}
 LINKS = {
     "loopback": loopback,
     "tls": tls,

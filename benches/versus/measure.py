@@ -26,12 +26,29 @@ class Cost:
     read: int
     written: int
 
+    @staticmethod
+    def total(costs: Sequence[Cost], written: int) -> Cost:
+        """The cost of commands that ran one after the other, with `written` as given."""
+        return Cost(
+            sum(cost.wall for cost in costs),
+            sum(cost.cpu for cost in costs),
+            max(cost.resident for cost in costs),
+            max(cost.anonymous for cost in costs),
+            sum(cost.read for cost in costs),
+            written,
+        )
+
 
 class Failed(Exception):
     """The command ended with an error; the text is the end of what it printed."""
 
 
-def run(command: Sequence[str], env: Mapping[str, str] | None = None, timeout: float = 600) -> Cost:
+def run(
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    timeout: float = 600,
+    cwd: Path | None = None,
+) -> Cost:
     """Runs `command` to its end.
 
     Raises:
@@ -43,6 +60,7 @@ def run(command: Sequence[str], env: Mapping[str, str] | None = None, timeout: f
         env={**os.environ, **(env or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        cwd=cwd,
     )
     watcher = _Watcher(child.pid)
     watcher.start()

@@ -79,7 +79,8 @@ def _authority(work: Work) -> dict[str, str]:
     return {"SSL_CERT_FILE": str(work.link.authority)} if work.link.authority else {}
 
 
-def _kitfast() -> str | None:
+def kitfast() -> str | None:
+    """The kitfast of the Python that runs the bench."""
     return str(Path(sys.executable).with_name("kitfast"))
 
 
@@ -159,8 +160,8 @@ def _crane(path: str, work: Work) -> list[str]:
 
 
 PEERS = (
-    Peer("kitfast pull", True, _kitfast, _kitfast_command(["pull"]), env=_authority),
-    Peer("kitfast unpack", True, _kitfast, _kitfast_command(["unpack"]), env=_authority),
+    Peer("kitfast pull", True, kitfast, _kitfast_command(["pull"]), env=_authority),
+    Peer("kitfast unpack", True, kitfast, _kitfast_command(["unpack"]), env=_authority),
     Peer("kit pull", True, program("kit"), _kit_command("pull")),
     Peer("kit unpack", False, program("kit"), _kit_command("unpack")),
     Peer("blocking", True, lambda: sys.executable, _script("blocking.py"), env=_authority),

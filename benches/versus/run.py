@@ -1,6 +1,6 @@
 """Measures kitfast against its peers, alternating, medians of five.
 
-`python benches/versus/run.py [--link NAME]… [--model one|shards|small]… [--rounds N]`
+`python benches/versus/run.py [--work pull|push] [--link NAME]… [--model NAME]… [--rounds N]`
 writes a dated JSON file, a table and plots to `benches/results/`. Speed never fails a
 run; a peer that fails is reported with what it printed.
 """
@@ -17,21 +17,26 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import ceilings
+import pushes
 import report
-from links import LINKS, Link, Unavailable
+from links import LINKS, PUSH_LINKS, Link, Unavailable
 from measure import Cost, Failed, run
 from models import MODELS, Model, make
 from peers import PEERS, REPOSITORY, Peer, Work
+from pushes import PUSHERS, Pusher
 
 import kitfast
 
 RESULTS = Path(__file__).parents[1] / "results"
+WORKS = {"pull": LINKS, "push": PUSH_LINKS}
 KITFAST = str(Path(sys.executable).with_name("kitfast"))
 
 
@@ -44,8 +49,9 @@ def main() -> None:
     try:
         results = [
             result
-            for link in arguments.link or LINKS
+            for link in arguments.link or WORKS[arguments.work]
             for model in arguments.model or MODELS
+            if arguments.work == "pull" or pushes.does(MODELS[model])
             for result in _bench(scratch, link, MODELS[model], arguments)
         ]
     finally:
@@ -57,7 +63,8 @@ def main() -> None:
         "results": results,
     }
     RESULTS.mkdir(exist_ok=True)
-    name = f"{document['date'][:10]}-versus{'-' + arguments.name if arguments.name else ''}"
+    words = [word for word in (arguments.work.removeprefix("pull"), arguments.name) if word]
+    name = "-".join([document["date"][:10], "versus", *words])
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     (RESULTS / f"{name}.md").write_text(report.table(document))
     report.plot(document, RESULTS / name)
@@ -66,14 +73,19 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--link", action="append", choices=list(LINKS))
+    parser.add_argument("--work", choices=list(WORKS), default="pull")
+    parser.add_argument("--link", action="append", choices=list({**LINKS, **PUSH_LINKS}))
     parser.add_argument("--model", action="append", choices=list(MODELS))
     parser.add_argument("--peer", action="append", help="only peers whose name contains this")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="size of the models, 1 is 4 GiB")
     parser.add_argument("--scratch", default="/dev/shm", help="where models and results live")
     parser.add_argument("--name", default="", help="a word for the result files' names")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for link in arguments.link or ():
+        if link not in WORKS[arguments.work]:
+            parser.error(f"{link} is no link to {arguments.work} over")
+    return arguments
 
 
 def _bench(
@@ -82,8 +94,9 @@ def _bench(
     folder = Path(tempfile.mkdtemp(dir=scratch))
     (folder / "registry").mkdir()
     try:
-        with LINKS[link_name](folder) as link:
-            return _measure(folder, link, model, arguments)
+        with WORKS[arguments.work][link_name](folder) as link:
+            measure = _measure if arguments.work == "pull" else _measure_pushes
+            return measure(folder, link, model, arguments)
     except Unavailable as why:
         print(f"skipped: {link_name}: {why}", flush=True)
         return [{"link": link_name, "model": model.name, "skipped": str(why)}]
@@ -96,28 +109,17 @@ def _measure(
 ) -> list[dict[str, object]]:
     layers = _publish(folder, link, model, arguments.scale)
     size = sum(size for _, size in layers)
-    peers = [peer for peer in PEERS if _wanted(peer, arguments.peer)]
-    costs: dict[str, list[Cost]] = {}
-    failures: dict[str, str] = {}
-    for round_number in range(arguments.rounds):
-        for peer in peers:
-            path = peer.found()
-            if path is None:
-                failures[peer.name] = "not found"
-            if peer.name in failures:
-                continue
-            into = folder / "into"
-            into.mkdir()
-            work = Work(link, model.name, layers, into)
-            try:
-                cost = run(peer.command(path or "", work), peer.env(work))
-                costs.setdefault(peer.name, []).append(cost)
-            except Failed as why:
-                failures[peer.name] = str(why)
-            finally:
-                shutil.rmtree(into)
-            state = failures.get(peer.name, "")[-300:] or f"{size / cost.wall / 1e6:.0f} MB/s"
-            print(f"{link.name} {model.name} {round_number} {peer.name}: {state}", flush=True)
+    peers = [peer for peer in PEERS if _wanted(peer.name, arguments.peer)]
+
+    def attempt(peer: Peer, path: str, into: Path) -> Cost:
+        into.mkdir()
+        work = Work(link, model.name, layers, into)
+        try:
+            return run(peer.command(path, work), peer.env(work))
+        finally:
+            shutil.rmtree(into)
+
+    costs, failures = _rounds(peers, f"{link.name} {model.name}", folder, size, arguments, attempt)
     rows = [_row(link, model, size, peer, costs.get(peer.name, []), failures) for peer in peers]
     rows += [
         {"link": link.name, "model": model.name, "ceiling": name, "mb_s": round(rate / 1e6)}
@@ -126,8 +128,63 @@ def _measure(
     return rows
 
 
+def _measure_pushes(
+    folder: Path, link: Link, model: Model, arguments: argparse.Namespace
+) -> list[dict[str, object]]:
+    source, stored = folder / "model", folder / "stored"
+    make(model, source, arguments.scale)
+    size = pushes.size(source)
+    pushers = [pusher for pusher in PUSHERS if _wanted(pusher.name, arguments.peer)]
+    for pusher in pushers:
+        pushes.ready(pusher, link, source, stored)
+
+    def attempt(pusher: Pusher, path: str, into: Path) -> Cost:
+        return pushes.attempt(pusher, path, link, source, stored, into)
+
+    what = f"push to {link.name} {model.name}"
+    costs, failures = _rounds(pushers, what, folder, size, arguments, attempt)
+    link = replace(link, name=f"push to {link.name}")
+    return [_row(link, model, size, one, costs.get(one.name, []), failures) for one in pushers]
+
+
+AnyPeer = TypeVar("AnyPeer", Peer, Pusher)
+
+
+def _rounds(
+    peers: Sequence[AnyPeer],
+    what: str,
+    folder: Path,
+    size: int,
+    arguments: argparse.Namespace,
+    attempt: Callable[[AnyPeer, str, Path], Cost],
+) -> tuple[dict[str, list[Cost]], dict[str, str]]:
+    """Lets every peer have its turn in every round; returns costs and failures by name."""
+    costs: dict[str, list[Cost]] = {}
+    failures: dict[str, str] = {}
+    for number in range(arguments.rounds):
+        for index, peer in enumerate(peers):
+            path = peer.found()
+            if path is None:
+                failures[peer.name] = "not found"
+            if path is None or peer.name in failures:
+                continue
+            try:
+                cost = attempt(peer, path, folder / f"into-{number}-{index}")
+                costs.setdefault(peer.name, []).append(cost)
+            except Failed as why:
+                failures[peer.name] = str(why)
+            state = failures.get(peer.name, "")[-300:] or f"{size / cost.wall / 1e6:.0f} MB/s"
+            print(f"{what} {number} {peer.name}: {state}", flush=True)
+    return costs, failures
+
+
 def _row(
-    link: Link, model: Model, size: int, peer: Peer, costs: list[Cost], failures: dict[str, str]
+    link: Link,
+    model: Model,
+    size: int,
+    peer: Peer | Pusher,
+    costs: list[Cost],
+    failures: dict[str, str],
 ) -> dict[str, object]:
     row: dict[str, object] = {
         "link": link.name,
@@ -151,8 +208,8 @@ def _row(
     }
 
 
-def _wanted(peer: Peer, names: list[str] | None) -> bool:
-    return not names or any(name in peer.name for name in names)
+def _wanted(peer: str, names: list[str] | None) -> bool:
+    return not names or any(name in peer for name in names)
 
 
 def _publish(folder: Path, link: Link, model: Model, scale: float) -> tuple[tuple[str, int], ...]:
