@@ -183,12 +183,20 @@ class Departure:
 
     Args:
         source: what the layer is made of, uncompressed.
+        file_digests: hash the files of a tar of two or more one by one, too.
 
     Raises:
         FileError, InvalidArgument: a file is missing, is none, or the layer is compressed.
     """
 
-    def __new__(cls, source: LayerSource) -> Departure: ...
+    def __new__(cls, source: LayerSource, file_digests: bool = False) -> Departure: ...
+    def members(
+        self, read: bool = False, meter: Meter | None = None
+    ) -> list[tuple[str, int, int, int, str | None]] | None:
+        """As `Blob.members`, out of what was hashed on the way.
+
+        Files that were not hashed one by one are read now with `read`; else it is None.
+        """
     @property
     def size(self) -> int:
         """Bytes of the layer."""

@@ -89,6 +89,32 @@ async def test_a_push_publishes_it_once_and_others_find_it(tmp_path: Path, host:
     assert sizes == [("w/a", 3_000_000), ("w/b", 2_000_000), ("w/c.json", 10), ("w/empty", 0)]
 
 
+@pytest.mark.parametrize("cached", [False, True])
+async def test_a_folder_gets_the_list_that_pack_and_push_give(
+    tmp_path: Path, host: str, cached: bool
+) -> None:
+    home = tmp_path / "home"
+    reference = f"{host}/folders/{tmp_path.name.replace('_', '-')}:v1"
+    made = await packed(tmp_path, reference)
+    parsed = references.parse(reference)
+
+    async def entries() -> list[Any]:
+        async with connected(parsed, tmp_path, PLAIN) as registry:
+            return await registry.referrers(parsed.repository, made.digest, FILES)
+
+    pushing = {"home": home, "network": PLAIN, "cache": cached}
+    without = await aio.push(tmp_path / "folder", reference, file_digests=False, **pushing)
+    assert (without.digest, await entries()) == (made.digest, [])
+    # With the cache nothing is hashed any more, and the files are read for the list alone.
+    done = await aio.push(tmp_path / "folder", reference, **pushing)
+    assert (done.digest, done.warnings) == (made.digest, ())
+    first = await entries()
+    assert len(first) == 1
+    await aio.push(tmp_path / "folder", reference, **pushing)
+    await aio.push(reference, home=home, network=PLAIN)
+    assert await entries() == first
+
+
 async def test_it_is_shown_to_nobody_who_looks_for_kits(tmp_path: Path, host: str) -> None:
     repository = f"{host}/shown/{tmp_path.name.replace('_', '-')}"
     made = await packed(tmp_path, f"{repository}:v1")

@@ -43,7 +43,7 @@ async def publish_stored(
         layers = [await list_files(one, store.blobs.blob(one.digest)) for one in tars.values()]
     except KitfastError as error:
         # Odd kits are pushed as they are.
-        return _unpublished(error)
+        return unpublished(error)
     subject = Descriptor(
         kit.manifest.media_type or OCI_MANIFEST, kit.digest, len(kit.manifest_bytes)
     )
@@ -61,6 +61,14 @@ async def list_files(layer: Descriptor, blob: _core.Blob) -> ListedLayer | None:
         # Whoever unpacks it is told; pushing it is no reason to look closer.
         return None
     return listed(layer, members)
+
+
+async def is_published(registry: Registry, repository: str, kit: str) -> bool:
+    """Whether there is a list for a kit; False also where the registry does not say."""
+    try:
+        return bool(await registry.referrers(repository, kit, FILES))
+    except KitfastError:
+        return False
 
 
 async def publish(
@@ -96,7 +104,7 @@ async def publish(
         )
         await registry.put_referrer(repository, manifest, entry, kit.digest)
     except KitfastError as error:
-        return _unpublished(error)
+        return unpublished(error)
     return None
 
 
@@ -144,7 +152,8 @@ async def _read(
     return await offload.run(parse, data, kit, layers)
 
 
-def _unpublished(error: KitfastError) -> str:
+def unpublished(error: KitfastError) -> str:
+    """Says that a list is not there, and what that means; for warnings."""
     return (
         f"the digests of single files were not published: {error}; whoever wants single "
         "files of this kit fetches their whole layers"

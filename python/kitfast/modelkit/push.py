@@ -81,8 +81,8 @@ async def push(
             before their digest is known.
         cache: believe digests of a folder's files that have not changed since they were last
             packed or pushed: what the registry has of them is not even read.
-        file_digests: publish the digests of the files in tar layers beside a kit of the
-            store, so that single ones can be fetched verified; None asks the environment.
+        file_digests: publish the digests of the files in tar layers beside the kit, so
+            that single ones can be fetched verified; None asks the environment.
 
     Raises:
         NotFound: the store does not hold `source`, and there is no such folder.
@@ -103,7 +103,7 @@ async def push(
                 hint="add where to: kitfast push DIRECTORY registry.example/team/model:v1",
             )
         return await push_folder(
-            folder, destination, kitfile, choices, cache, home, network, progress
+            folder, destination, kitfile, choices, cache, file_digests, home, network, progress
         )
     source = str(source)
     origin = references.parse(source)

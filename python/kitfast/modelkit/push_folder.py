@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload, settings
-from kitfast.errors import InvalidArgument
+from kitfast.errors import InvalidArgument, KitfastError
 from kitfast.modelkit.build import Choices, Piece, existing_folder, load_kitfile, plan
+from kitfast.modelkit.filelist import ListedLayer, listed
+from kitfast.modelkit.published import is_published, unpublished
+from kitfast.modelkit.published import publish as publish_files
 from kitfast.modelkit.push import Pushed, publish, send
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.oci import reference as references
@@ -31,6 +35,7 @@ async def push_folder(
     kitfile: str | Path | None,
     choices: Choices,
     cache: bool,
+    file_digests: bool | None,
     home: Path | None,
     network: Network | None,
     progress: Callback | None,
@@ -56,20 +61,24 @@ async def push_folder(
     folder, network = home or settings.home(), network or settings.network()
     planned = await plan(context, described, choices, folder, network)
     async with connected(target, folder, network) as registry:
-        job = _Push(registry, target, limits_for(network), progress, folder, cache)
+        listing = settings.file_digests(file_digests)
+        job = _Push(registry, target, limits_for(network), progress, folder, cache, listing)
         done = await together([job.layer(piece) for piece in planned.pieces])
         made = planned.build(done)
         manifest = parse_manifest(made.manifest)
+        media_type = manifest.media_type or OCI_MANIFEST
         await publish(
             registry,
             target,
             job.limits,
             manifest.config,
             made.config,
-            manifest.media_type or OCI_MANIFEST,
+            media_type,
             made.manifest,
             job.account,
         )
+        kit = Descriptor(media_type, made.descriptor.digest, len(made.manifest))
+        warning = await job.publish_list(kit, manifest.layers)
     return Pushed(
         made.descriptor.digest,
         tuple(str(one) for one in target.each()),
@@ -77,7 +86,7 @@ async def push_folder(
         sum(layer.size for layer in done),
         job.sent,
         job.reused,
-        planned.warnings,
+        (*planned.warnings, *([warning] if warning else [])),
         job.account.flow(layers=len(done), moved=job.sent),
     )
 
@@ -93,6 +102,7 @@ class _Push:
         progress: Callback | None,
         home: Path,
         cache: bool,
+        listing: bool,
     ) -> None:
         self.registry, self.target, self.limits = registry, target, limits
         self.progress = progress
@@ -100,12 +110,18 @@ class _Push:
         self.account = Account()
         self._home, self._cache = home, cache
         self._known: set[str] = set()
+        self._listing = listing
+        # What is known of the files in each layer, and the layers of which that is nothing.
+        self._listed: dict[str, ListedLayer] = {}
+        self._unread: dict[str, _core.Departure] = {}
 
     async def layer(self, piece: Piece) -> _core.PackedLayer:
         """Sends a layer, unless the registry has it or an equal one is on its way."""
-        layer = await offload.run(_core.Departure, piece.source())
+        layer = await offload.run(_core.Departure, piece.source(), self._listing)
         if self._cache and await offload.run(layer.recall, self._home):
             packed = layer.packed()
+            if piece.mode is None:
+                self._unread[packed.digest] = layer
             if packed.digest not in self._known:
                 self._known.add(packed.digest)
                 await self._send_named(layer, packed)
@@ -113,15 +129,47 @@ class _Push:
         await self._send_unnamed(layer, piece.path or ".")
         packed = layer.packed()
         self._known.add(packed.digest)
+        await self._list(layer, read=False)
         if self._cache:
             await offload.run(layer.remember, self._home)
         return packed
+
+    async def publish_list(self, kit: Descriptor, layers: Sequence[Descriptor]) -> str | None:
+        """Publishes the list of the kit's files; returns what went wrong, as `publish_files`.
+
+        Layers that were not read this time have been pushed before, and so has their list:
+        only where it is missing are their files read for it.
+        """
+        if not self._listing:
+            return None
+        unread = [one for digest, one in self._unread.items() if digest not in self._listed]
+        where = (self.registry, self.target.repository)
+        with self.account.during("registry"):
+            if unread and await is_published(*where, kit.digest):
+                return None
+        try:
+            for layer in unread:
+                await self._list(layer, read=True)
+        except KitfastError as error:
+            return unpublished(error)
+        # In the manifest's order: the list is the same for the same kit.
+        known = [self._listed.pop(one.digest) for one in layers if one.digest in self._listed]
+        with self.account.during("registry"):
+            return await publish_files(*where, self.limits, kit, known)
+
+    async def _list(self, layer: _core.Departure, *, read: bool) -> None:
+        members = await offload.run(layer.members, read, meter=_core.Meter())
+        if members is not None:
+            descriptor = _descriptor(layer.packed())
+            one = listed(descriptor, members)
+            if one is not None:
+                self._listed[descriptor.digest] = one
 
     async def _send_named(self, layer: _core.Departure, packed: _core.PackedLayer) -> None:
         """Sends a layer whose digest an earlier run has found, where it is not there."""
         sent, reused = await send(
             layer,
-            Descriptor("application/octet-stream", packed.digest, packed.size),
+            _descriptor(packed),
             self.registry,
             self.target,
             self.limits,
@@ -151,3 +199,7 @@ class _Push:
             self.reused += layer.size
             reporter.reuse(layer.size)
         reporter.finish()
+
+
+def _descriptor(packed: _core.PackedLayer) -> Descriptor:
+    return Descriptor("application/octet-stream", packed.digest, packed.size)

@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 use crate::errors::raise;
 use crate::landing::borrow;
 use crate::meter::{Meter, or_new};
-use crate::store::{LayerSource, PackedLayer};
+use crate::store::{LayerSource, Listed, PackedLayer, listed};
 
 /// Sends a layer straight from its files, and hashes it while it goes.
 #[pyclass(frozen, module = "kitfast._core")]
@@ -20,9 +20,10 @@ pub struct Departure(store::Departure);
 #[pymethods]
 impl Departure {
     #[new]
-    fn new(py: Python<'_>, source: &Bound<'_, LayerSource>) -> PyResult<Self> {
+    #[pyo3(signature = (source, file_digests = false))]
+    fn new(py: Python<'_>, source: &Bound<'_, LayerSource>, file_digests: bool) -> PyResult<Self> {
         let source = source.get().0.clone();
-        py.detach(|| store::Departure::of(source))
+        py.detach(|| store::Departure::hashing(source, file_digests))
             .map(Self)
             .map_err(raise)
     }
@@ -40,6 +41,18 @@ impl Departure {
     #[getter]
     fn digest(&self) -> Option<String> {
         self.0.digest().map(|digest| hex::sha256(&digest))
+    }
+
+    #[pyo3(signature = (read = false, meter = None))]
+    fn members(
+        &self,
+        py: Python<'_>,
+        read: bool,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<Option<Vec<Listed>>> {
+        let meter = or_new(meter);
+        let found = py.detach(|| self.0.members(read, &meter)).map_err(raise)?;
+        Ok(found.map(|found| found.into_iter().map(listed).collect()))
     }
 
     fn recall(&self, py: Python<'_>, home: PathBuf) -> bool {

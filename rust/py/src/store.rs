@@ -99,7 +99,14 @@ pub struct Blob {
 }
 
 /// A member as Python gets it: name, offset, size, mode, and the digest of a file.
-type Listed = (OsString, u64, u64, u32, Option<String>);
+pub type Listed = (OsString, u64, u64, u32, Option<String>);
+
+/// A member, for Python.
+pub fn listed(one: store::Listed) -> Listed {
+    let name = OsString::from_vec(one.name.as_bytes().to_vec());
+    let digest = one.hash.map(|hash| hex::blake3(&hash));
+    (name, one.offset, one.size, one.mode, digest)
+}
 
 #[pymethods]
 impl Blob {
@@ -129,12 +136,7 @@ impl Blob {
     fn members(&self, py: Python<'_>, meter: Option<&Bound<'_, Meter>>) -> PyResult<Vec<Listed>> {
         let meter = or_new(meter);
         let found = py.detach(|| self.inner.members(&meter)).map_err(raise)?;
-        let told = |one: store::Listed| {
-            let name = OsString::from_vec(one.name.as_bytes().to_vec());
-            let digest = one.hash.map(|hash| hex::blake3(&hash));
-            (name, one.offset, one.size, one.mode, digest)
-        };
-        Ok(found.into_iter().map(told).collect())
+        Ok(found.into_iter().map(listed).collect())
     }
 
     fn read<'py>(

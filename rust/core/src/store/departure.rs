@@ -8,7 +8,8 @@ use super::lane::{Lane, Line};
 use super::remember::{self, Known};
 use super::source::{LayerSource, Plan};
 use super::stream::{Stream, Watch};
-use super::{Blob, Packed};
+use super::sums::Sums;
+use super::{Blob, Listed, Packed};
 use crate::digest::pool::Pool;
 use crate::digest::sha256::State;
 use crate::{Error, Meter, Result};
@@ -28,8 +29,10 @@ pub struct Departure {
 struct Front {
     state: State,
     /// None once all is hashed, while a call hashes on, and after one has failed.
-    stream: Option<Stream<()>>,
+    stream: Option<Stream<Sums>>,
     digest: Option<[u8; 32]>,
+    /// The BLAKE3 of every file, when they were asked for and all is hashed.
+    sums: Option<Vec<[u8; 32]>>,
 }
 
 impl Departure {
@@ -38,10 +41,16 @@ impl Departure {
     /// # Errors
     /// `Invalid` for a compressed layer, `Io` for files that are not there.
     pub fn of(source: LayerSource) -> Result<Self> {
+        Self::hashing(source, false)
+    }
+
+    /// The same; with `sums` the files of a tar are hashed one by one, too, with BLAKE3.
+    pub fn hashing(source: LayerSource, sums: bool) -> Result<Self> {
+        let sums = Sums::of(&source, sums);
         let plan = Arc::new(Plan::of(source)?);
         let blob = Blob::of_plan(plan.clone())?;
         // Not the meter of any call: a call that is cancelled must not lose the front.
-        let stream = Stream::new(plan.clone(), (), Watch::over(&Arc::default()));
+        let stream = Stream::new(plan.clone(), sums, Watch::over(&Arc::default()));
         let departure = Self {
             blob,
             plan,
@@ -49,6 +58,7 @@ impl Departure {
                 state: State::default(),
                 stream: None,
                 digest: None,
+                sums: None,
             }),
         };
         departure.settle(State::default(), Some(stream));
@@ -96,6 +106,16 @@ impl Departure {
             size: self.size(),
             reused: self.hashed() < self.size(),
         })
+    }
+
+    /// Every member of the tar; when its files were not hashed one by one, they are now with
+    /// `read`, else there is no answer.
+    pub fn members(&self, read: bool, meter: &Meter) -> Result<Option<Vec<Listed>>> {
+        match self.front().sums.clone() {
+            Some(sums) => self.blob.members_of(sums, meter).map(Some),
+            None if read => self.blob.members(meter).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Bytes that have been hashed.
@@ -182,7 +202,7 @@ impl Departure {
         ended.outcome
     }
 
-    fn take_stream(&self) -> Result<(Stream<()>, State)> {
+    fn take_stream(&self) -> Result<(Stream<Sums>, State)> {
         let lost = || Error::invalid("the layer is being hashed, or could not be");
         let mut front = self.front();
         let stream = front.stream.take().ok_or_else(lost)?;
@@ -190,11 +210,17 @@ impl Departure {
     }
 
     /// Takes note of how far the layer is hashed; at its end, of its digest.
-    fn settle(&self, state: State, stream: Option<Stream<()>>) {
+    fn settle(&self, state: State, stream: Option<Stream<Sums>>) {
         let ended = state.length == self.size() && stream.is_some();
+        let (stream, passed) = if ended {
+            (None, stream)
+        } else {
+            (stream, None)
+        };
         *self.front() = Front {
             digest: ended.then(|| state.clone().finish()),
-            stream: stream.filter(|_| !ended),
+            sums: passed.and_then(|stream| stream.into_taker().finish()),
+            stream,
             state,
         };
     }

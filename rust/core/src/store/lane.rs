@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::outlet::{send_some, wait};
 use super::stream::Stream;
+use super::sums::Sums;
 use crate::digest::feed::{Feed, Filled};
 use crate::digest::pool::Pool;
 use crate::digest::sha256::State;
@@ -16,7 +17,7 @@ use crate::{Error, Meter, Result};
 /// A socket that is full parks it: the pool's threads never wait for a network. Whoever
 /// wants the bytes sent attends its [`Line`] and wakes it when there is room again.
 pub(super) struct Lane {
-    stream: Stream<()>,
+    stream: Stream<Sums>,
     state: State,
     left: u64,
     socket: Option<Arc<OwnedFd>>,
@@ -33,7 +34,7 @@ pub(super) struct Lane {
 pub(super) struct Ended {
     pub state: State,
     /// None when the files cannot be read on.
-    pub stream: Option<Stream<()>>,
+    pub stream: Option<Stream<Sums>>,
     pub outcome: Result<()>,
 }
 
@@ -55,7 +56,7 @@ struct Signal {
 impl Lane {
     /// The next `length` bytes of a stream that is hashed up to `state`.
     pub fn new(
-        stream: Stream<()>,
+        stream: Stream<Sums>,
         state: &State,
         length: u64,
         socket: Option<Arc<OwnedFd>>,

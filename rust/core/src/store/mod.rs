@@ -19,6 +19,7 @@ mod remember;
 pub mod source;
 mod stage;
 mod stream;
+mod sums;
 pub mod unpack;
 mod verify;
 pub mod writer;
