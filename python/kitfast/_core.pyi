@@ -286,6 +286,13 @@ class Store:
         """
     def put(self, data: bytes) -> str:
         """Stores a small blob; answers its digest."""
+    def take(self, path: str, digest: str, meter: Meter | None = None) -> int:
+        """Makes a blob of a whole file on the store's disk, by moving it; answers its size.
+
+        Raises:
+            DigestMismatch: the bytes are others; the file is left where it was.
+            InvalidArgument: it is no regular file.
+        """
     def unpack(
         self,
         digest: str,

@@ -299,6 +299,33 @@ async def test_memory_stays_small_while_a_large_blob_is_served(tmp_path: Path) -
         assert sum(asked) < 32 * MIB and max(asked) <= MIB
 
 
+async def test_the_store_keeps_the_very_file_that_an_upload_was_written_to(tmp_path: Path) -> None:
+    home, where = tmp_path / "home", asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(aio.serve(port=0, home=home, ready=where.set_result))
+    try:
+        host = (await asyncio.wait_for(where, 10)).address
+        async with aiohttp.ClientSession(f"http://{host}") as client:
+            first, rest = BLOB.data[:MIB], io.BytesIO(BLOB.data[MIB:])
+            wrong = f"{await opened(client)}?digest={BLOB.digest}"
+            async with client.put(wrong, data=b"other bytes") as answer:
+                assert answer.status == 400
+                assert str(home) not in await answer.text()
+            assert not any((home / "contents").glob("??/*"))
+            right = await opened(client)
+            async with client.patch(right, data=first) as answer:
+                assert answer.status == 202
+            (upload,) = (home / "landing" / "uploads").iterdir()
+            written = upload.stat().st_ino
+            async with client.put(f"{right}?digest={BLOB.digest}", data=rest) as answer:
+                assert answer.status == 201
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    (content,) = (home / "contents").glob("??/*")
+    assert content.stat().st_ino == written and not upload.exists()
+    assert content.read_bytes() == BLOB.data
+
+
 async def test_a_kit_is_pushed_back_to_the_store_that_packed_it(tmp_path: Path) -> None:
     model, home, away = tmp_path / "model", tmp_path / "home", tmp_path / "away"
     model.mkdir()

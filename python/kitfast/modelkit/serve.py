@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitfast import _core, settings
-from kitfast.errors import DigestMismatch, KitfastError, NotFound
+from kitfast import settings
+from kitfast.errors import KitfastError, NotFound
 from kitfast.modelkit.memory import MemoryBlob
 from kitfast.oci.digest import is_digest
 from kitfast.oci.manifest import Manifest, parse
@@ -130,17 +130,8 @@ class _Shelf:
             return None
 
     def take_blob(self, repository: str, digest: str, path: Path) -> None:
-        source = _core.LayerSource([("blob", str(path), 0o644)], raw=True)
-        (packed,) = self._store.blobs.pack([source], cache=False)
-        path.unlink()
-        if packed.digest != digest:
-            self._store.blobs.remove(packed.digest)
-            raise DigestMismatch(
-                f"expected {digest}, but the bytes are {packed.digest}",
-                what=digest,
-                expected=digest,
-                actual=packed.digest,
-            )
+        # Uploads arrive on the store's own disk: the file that was written is the content.
+        self._store.blobs.take(str(path), digest)
 
     def mount_blob(self, repository: str, digest: str, source: str | None) -> bool:
         # One store holds the blobs of all repositories: what is here is mounted already.

@@ -113,6 +113,10 @@ fn an_error_of_a_paired_feed_reaches_it_and_frees_both_threads() {
     let pool = Pool::with_threads(2);
     let failing = run(&pool, 32, Err(Error::Cancelled));
     assert!(matches!(failing.wait(&pool), Err(Error::Cancelled)));
+    assert!(
+        failing.most_behind.load(Ordering::SeqCst) > 1,
+        "filled while hashing"
+    );
     let after = [1, 2, 3].map(|buffers| run(&pool, buffers, Ok(Filled::End)));
     for (index, running) in after.iter().enumerate() {
         assert_eq!(running.wait(&pool).unwrap(), plain(index + 1));

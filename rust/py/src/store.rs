@@ -226,6 +226,20 @@ impl Store {
         Ok(hex::sha256(&digest))
     }
 
+    #[pyo3(signature = (path, digest, meter = None))]
+    fn take(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        digest: &str,
+        meter: Option<&Bound<'_, Meter>>,
+    ) -> PyResult<u64> {
+        let digest = hex::parse_sha256(digest).map_err(raise)?;
+        let meter = or_new(meter);
+        py.detach(|| self.0.take(&path, &digest, &meter))
+            .map_err(raise)
+    }
+
     #[pyo3(signature = (
         digest, shape, target, name = None, mode = 0o644, link = false, meter = None
     ))]

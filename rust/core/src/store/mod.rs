@@ -20,6 +20,7 @@ pub mod source;
 mod stage;
 mod stream;
 mod sums;
+mod take;
 pub mod unpack;
 mod verify;
 pub mod writer;
