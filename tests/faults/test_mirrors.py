@@ -150,6 +150,33 @@ async def test_one_that_fails_is_left_alone(fault: Fault, tmp_path: Path) -> Non
         assert len(bad.of("blob")) <= 3
 
 
+@pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(cut_at=1000), Fault(status=500), Fault(status=404), Fault(stall_at=PART // 2)],
+    ids=["cut", "500", "404", "stalled"],
+)
+async def test_one_that_fails_in_the_middle_of_a_blob_leaves_the_rest_to_the_registry(
+    fault: Fault, ranges: bool, tmp_path: Path
+) -> None:
+    forget_hosts()
+    patience = Patience(first_byte=0.5, stall=0.5, hedge=60, backoff=0.01, attempts=3)
+    limits = small_parts(patience, connections=2, most_connections=2)
+    script = None if ranges else always(Fault(ignore_range=True))
+    with (
+        FaultyRegistry(BLOB, script=script) as source,
+        FaultyRegistry(BLOB, script=lambda seen: fault if seen.number >= 3 else None) as bad,
+    ):
+        await through(source, bad.host, tmp_path, limits)
+        asked = source.of("blob")
+        assert 3 <= len(bad.of("blob")) <= 5
+    if ranges:
+        # What the mirror had sent is not fetched again.
+        assert sum(one.end - one.start for one in asked) <= BLOB.size - 3 * PART
+    else:
+        assert sum(not one.ranged for one in asked) <= 2 and len(asked) <= 4
+
+
 async def through(source: FaultyRegistry, mirror: str, home: Path, limits: Limits) -> None:
     """Downloads `BLOB` from a registry with one mirror."""
     network, credentials = Network(plain_http=True, mirror=(mirror,)), Credentials(environ={})

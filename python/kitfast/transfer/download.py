@@ -17,7 +17,7 @@ from typing import Any
 from kitfast.errors import RegistryError
 from kitfast.transfer.account import Account
 from kitfast.transfer.ends import Arrival, BlobSource, Named
-from kitfast.transfer.fetch import Fetch, Placer
+from kitfast.transfer.fetch import Fetch, Placer, WholeAnswer
 from kitfast.transfer.limits import Limits, middle
 from kitfast.transfer.plan import LARGEST_PART, Part, Plan
 from kitfast.transfer.trouble import Trouble
@@ -87,6 +87,7 @@ class _Download:
         self._durations: list[float] = []
         self._ranges_work = False
         self._one_stream = not limits.has_ranges(registry.host)
+        self._streaming = False
         self._hashed_before = landing.hashed
         self._counted = landing.received
         self._got = 0
@@ -136,11 +137,24 @@ class _Download:
         """Asks again for what a request left, until it is down or given up."""
         trouble = self._trouble()
         while not fetch.complete:
+            if isinstance(fetch.failure, WholeAnswer):
+                self._give_ranges_up()
+                break
             await self._pause(trouble, fetch)
+            if self._streaming:
+                return
             async with self._limits.connections:
                 fetch = await self._attempt(fetch.rest)
         if self._one_stream:
             await self._stream_all()
+
+    def _give_ranges_up(self) -> None:
+        """Leaves what is missing to one stream.
+
+        A mirror that served ranges may have failed, and its registry serve none.
+        """
+        self._one_stream, self._ranges_work = True, False
+        self._plan = Plan([])
 
     async def _pause(self, trouble: Trouble, fetch: Fetch) -> None:
         failure = fetch.failure
@@ -156,7 +170,10 @@ class _Download:
             self._troubled -= 1
 
     async def _stream_all(self) -> None:
-        """Fetches everything that is missing in one stream after another."""
+        """Fetches everything that is missing in one stream after another; once is enough."""
+        if self._streaming:
+            return
+        self._streaming = True
         trouble = self._trouble()
         while missing := self._landing.missing():
             async with self._limits.connections:

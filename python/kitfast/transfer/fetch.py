@@ -81,6 +81,10 @@ class Placer:
             raise
 
 
+class WholeAnswer(ProtocolError):
+    """A range was answered with the whole blob where that cannot be of use to all."""
+
+
 class Fetch:
     """One request for a part: where it stands and when it last got bytes."""
 
@@ -135,8 +139,8 @@ class Fetch:
 
         Raises:
             ConnectionFailed: the answer ended too early.
-            ProtocolError: it was longer than asked for, or whole when ranges had
-                worked before.
+            WholeAnswer: it was the whole blob when ranges had worked before.
+            ProtocolError: it was longer than asked for.
         """
         async with registry.get_blob(
             repository,
@@ -224,10 +228,9 @@ class Fetch:
         if not (self.ranged and stream.whole):
             return
         if not self._may_be_whole:
-            raise ProtocolError(
+            raise WholeAnswer(
                 f"{host}: {blob.digest}: a range was answered with the whole blob, "
-                "although ranges had worked before",
-                hint="try again; if it stays, switch parallel ranges off with --connections 1",
+                "although ranges had worked before"
             )
         self.whole = True
         self.part, self.position = Part(0, self.size), 0
