@@ -93,6 +93,28 @@ def test_an_unpack_is_planned_and_nothing_is_written(
     assert planned(other, "unpack", pushed, "--remote")["fetch"] == whole["fetch"]
 
 
+def test_what_a_broken_unpack_left_in_its_folder_is_counted_and_stays(
+    other: Kitfast, registry: FaultyRegistry, pushed: str, tmp_path: Path
+) -> None:
+    target = tmp_path / "target"
+    registry.script = always(Fault(stall_at=200_000, stall=0.5))
+    more = ("--part-size", "256KiB", "--connections", "2")
+    words = ("unpack", pushed, "--dir", str(target))
+    child = other.start(*words, *more, "--plain-http")
+    time.sleep(4)
+    os.kill(child.pid, signal.SIGTERM)
+    wait(child)
+    before = sorted(target.rglob("*"))
+    first, second = planned(other, *words), planned(other, *words)
+    assert 0 < first["here"] < first["size"] and first == second
+    elsewhere = planned(other, "unpack", pushed, "--dir", tmp_path / "none")
+    assert elsewhere["here"] == 0 and not (tmp_path / "none").exists()
+    assert sorted(target.rglob("*")) == before
+    registry.script = lambda seen: None
+    told = json.loads(other.run(*words, *more, "--plain-http", "--format", "json").stdout)
+    assert told["fetched"] == first["fetch"]
+
+
 def test_people_get_a_table(other: Kitfast, pushed: str) -> None:
     told = other.run("pull", pushed, "--dry-run", "--plain-http").stdout
     first, heads, *rows = told.splitlines()

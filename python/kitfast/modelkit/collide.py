@@ -6,9 +6,12 @@ import errno
 from pathlib import Path
 
 from kitfast import _core
-from kitfast.errors import FileError
+from kitfast.errors import Busy, FileError
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.validate import clean
+
+#: Where the core keeps files of a target that are not whole yet.
+STAGING = ".kitfast-staging"
 
 
 def open_target(
@@ -62,3 +65,31 @@ def has_to_come(target: _core.Target, item: Unpackable) -> bool:
     if target.wants(name):
         target.count_kept(1)
     return False
+
+
+def left_to_fetch(
+    folder: Path, item: Unpackable, include: list[str], exclude: list[str]
+) -> list[tuple[int, int]] | None:
+    """What an unpack that broke has left to fetch of a layer; None where it left nothing.
+
+    None, too, while another process goes on with it. Nothing is made in the folder.
+    """
+    layer = item.descriptor
+    hexadecimal = layer.digest.partition(":")[2]
+    if not any((folder / STAGING).glob(f"{hexadecimal}-*")):
+        return None
+    target = open_target(folder, "keep", include, exclude)
+    try:
+        landing = _core.Landing.into_target(
+            target, layer.digest, layer.size, item.core_shape, item.name, item.mode
+        )
+    except Busy:
+        return None
+    if not landing.reused:
+        # What is there belongs to another choice of files.
+        landing.discard()
+        return None
+    try:
+        return landing.missing()
+    finally:
+        landing.keep()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kitfast import _core, offload, settings
 from kitfast.errors import Busy
 from kitfast.kitfile.filter import parse_filters
 from kitfast.kitfile.match import Unpackable
+from kitfast.modelkit.collide import left_to_fetch
 from kitfast.modelkit.fetch import Arrivals, Source, landing_shapes
 from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
 from kitfast.modelkit.parents import chain
@@ -63,6 +66,7 @@ async def preview(
     reference: str,
     *,
     unpack: bool = False,
+    directory: str | os.PathLike[str] | None = None,
     filters: Sequence[str] = (),
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -77,6 +81,7 @@ async def preview(
     Args:
         reference: the kit.
         unpack: plan an unpack, which fetches into a folder and not into the store.
+        directory: that folder; what an unpack that broke has left there is counted.
         filters, include, exclude, file_digests, unverified: as in `unpack`; without a
             published list, the headers of layers are read to find files `unverified`.
         remote: as in `unpack`: True plans to fetch whatever the store has.
@@ -91,6 +96,8 @@ async def preview(
     needs_store = not unpack or parsed.is_local or remote is False
     async with (opened if needs_store else opened_if_there)(folder) as store:
         job = _Preview(store, folder, network, unpack, remote, file_digests, unverified)
+        if directory is not None:
+            job.left = partial(_left_behind, Path(directory), list(include), list(exclude))
         chooser = _core.Patterns(include, exclude) if include or exclude else None
         kits: list[Kit] = []
         for one in parsed.each():
@@ -126,6 +133,8 @@ class _Preview:
         self.limits = limits_for(network)
         self.layers: dict[str, PreviewedLayer] = {}
         self.local: set[str] = set()
+        self.items: dict[str, Unpackable] = {}
+        self.left: Callable[[Unpackable], Missing | None] | None = None
 
     async def resolve(self, one: Reference) -> Kit:
         """Reads a kit where the verb would: `pull` from the registry always."""
@@ -143,6 +152,7 @@ class _Preview:
         self, kit: Kit, items: list[Unpackable], chooser: _core.Patterns | None
     ) -> None:
         """Plans what patterns leave of layers that would be unpacked."""
+        self.items.update((item.descriptor.digest, item) for item in items)
         if chooser is None or str(kit.reference) in self.local:
             await self.add(kit, [item.descriptor for item in items])
             return
@@ -185,7 +195,12 @@ class _Preview:
     async def _missing(self, kit: Kit, layer: Descriptor) -> Missing:
         everything = [(0, layer.size)]
         if self.unpack or self.store is None:
-            return [] if str(kit.reference) in self.local else everything
+            if str(kit.reference) in self.local:
+                return []
+            if self.left is None:
+                return everything
+            left = await offload.run(self.left, self.items[layer.digest])
+            return everything if left is None else left
         if self.store.blobs.size(layer.digest) == layer.size:
             return []
         hexadecimal = layer.digest.partition(":")[2]
@@ -210,6 +225,13 @@ class _Preview:
             self.limits.connections.width,
             self.limits.most_connections,
         )
+
+
+def _left_behind(
+    directory: Path, include: list[str], exclude: list[str], item: Unpackable
+) -> Missing | None:
+    """What an unpack into the folder that broke has left to fetch; None where it is all."""
+    return left_to_fetch(directory / item.under, item, include, exclude)
 
 
 def _left(store: Home, layer: Descriptor, shape: str) -> Missing | None:

@@ -14,7 +14,7 @@ from kitfast.errors import AlreadyExists, InternalError, InvalidArgument, Unsafe
 from kitfast.kitfile import yaml
 from kitfast.kitfile.filter import Filters
 from kitfast.kitfile.match import Unpackable
-from kitfast.modelkit.collide import has_to_come, open_target
+from kitfast.modelkit.collide import STAGING, has_to_come, open_target
 from kitfast.modelkit.fetch import Arrivals, Source, land, whole_of
 from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
 from kitfast.modelkit.marker import Marked, Marker
@@ -31,9 +31,6 @@ from kitfast.transfer.account import Flow
 
 if TYPE_CHECKING:
     from kitfast.modelkit.parts import Part
-
-#: Where the core keeps files of a target that are not whole yet.
-STAGING = ".kitfast-staging"
 
 
 @dataclass(frozen=True)

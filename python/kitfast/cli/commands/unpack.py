@@ -103,6 +103,7 @@ def unpack(
             lambda progress: aio.preview(
                 reference,
                 unpack=True,
+                directory=directory,
                 filters=wanted,
                 include=include or (),
                 exclude=exclude or (),
