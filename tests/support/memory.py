@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import select
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class MemoryLanding:
         self.hash_lags = False
         self._headers = headers or []
         self._down: list[tuple[int, int]] = []
+        self._joining = threading.Lock()
 
     @property
     def received(self) -> int:
@@ -87,13 +89,15 @@ class MemoryLanding:
         assert offset >= 0 and offset + len(data) <= self.size
         self.writes.append((offset, offset + len(data)))
         self.data[offset : offset + len(data)] = data
-        merged: list[tuple[int, int]] = []
-        for start, end in sorted([*self._down, (offset, offset + len(data))]):
-            if merged and start <= merged[-1][1]:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], end))
-            else:
-                merged.append((start, end))
-        self._down = merged
+        # Writers come on threads of their own, as many as there are connections.
+        with self._joining:
+            merged: list[tuple[int, int]] = []
+            for start, end in sorted([*self._down, (offset, offset + len(data))]):
+                if merged and start <= merged[-1][1]:
+                    merged[-1] = (merged[-1][0], max(merged[-1][1], end))
+                else:
+                    merged.append((start, end))
+            self._down = merged
 
     def receive(self, socket: int, offset: int, length: int, meter: Meter | None = None) -> int:
         """Reads a socket as the core does."""
