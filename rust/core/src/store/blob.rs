@@ -120,6 +120,29 @@ impl Blob {
         Ok(())
     }
 
+    /// The file that holds the stored bytes at `at`, where in it they are, and how many.
+    pub(super) fn stored_at(&self, at: u64) -> Result<Option<(Arc<File>, u64, u64)>> {
+        let Parts::Recipe(recipe, contents) = &self.parts else {
+            return Ok(None);
+        };
+        let Some(index) = recipe.find(at) else {
+            return Ok(None);
+        };
+        let segment = &recipe.segments()[index];
+        let Place::Content { size } = segment.place else {
+            return Ok(None);
+        };
+        let skip = at - segment.blob_offset;
+        let opened = self.keep(index, || {
+            let file = contents.get(&segment.hash, size, &Meter::default())?;
+            Ok(Kept::File(Arc::new(file)))
+        })?;
+        Ok(match opened {
+            Kept::File(file) => Some((file, segment.at + skip, segment.length - skip)),
+            Kept::Piece(_) => None,
+        })
+    }
+
     fn read_recipe(
         &self,
         recipe: &Recipe,
