@@ -185,7 +185,7 @@ class _Preview:
                 continue
             missing = await self._missing(kit, layer)
             plan, parts = Plan(missing, fixed=self.limits.part_size), 0
-            while plan.take(self.limits.connections.width) is not None:
+            while plan.take(self.limits.start) is not None:
                 parts += 1
             lacking = sum(end - start for start, end in missing)
             self.layers[layer.digest] = PreviewedLayer(
@@ -222,7 +222,7 @@ class _Preview:
             here,
             size - here,
             sum(one.parts for one in layers),
-            self.limits.connections.width,
+            self.limits.start,
             self.limits.most_connections,
         )
 

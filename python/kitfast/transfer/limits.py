@@ -60,8 +60,9 @@ class Patience:
 class Limits:
     """One budget of connections and of bytes for every blob of every kit.
 
-    `connections` starts at a few, grows while the total rate still rises and
-    shrinks when a registry asks for it.
+    `connections` starts at two, which is all that a link faster than the machine
+    needs; on any other it goes on with `start`, grows while the total rate still
+    rises and shrinks when a registry asks for it.
     """
 
     def __init__(
@@ -79,7 +80,8 @@ class Limits:
         """Sets the budget.
 
         Args:
-            connections: how many to start with; 1 means one plain stream at a time.
+            connections: how many to start with once two have been found too few; 1 means
+                one plain stream at a time.
             most_connections: how many there may ever be; None grows to 32, but not
                 beyond a number that was set below the usual 8.
             blobs: how many blobs are moved side by side.
@@ -96,6 +98,7 @@ class Limits:
         self.most_connections = max(connections, most_connections)
         self._pace = Pace(connections, self.most_connections)
         self.connections = Gate(self._pace.width)
+        self.start = self._pace.start
         self.downloads = Gate(blobs)
         self.uploads = Gate(blobs)
         self._blobs = blobs
@@ -120,6 +123,7 @@ class Limits:
     def answered(self, host: str, seconds: float) -> None:
         """Takes note of how long `host` took to answer a request for a blob."""
         self._answers.setdefault(host, deque(maxlen=64)).append(seconds)
+        self._pace.begin(monotonic())
 
     def usual_answer(self, host: str) -> float | None:
         """The seconds `host` usually takes to answer; None while it has answered nothing."""

@@ -9,6 +9,14 @@ WINDOW_SECONDS = 0.5
 # More connections must bring this much more, or they are given up again.
 WORTHWHILE = 1.08
 
+# Two connections this fast, in bytes a second each, are all that a hash and the page
+# cache can follow: more of them only contend for the file and for the registry's cores.
+NARROW = 2
+FAST = 150e6
+
+# Enough to tell a fast link from a slow one.
+GLANCE_SECONDS = 0.05
+
 # A registry that said "too many requests" is not tested again for this long.
 CALM_SECONDS = 15.0
 
@@ -16,6 +24,8 @@ CALM_SECONDS = 15.0
 class Pace:
     """A hill climber over the number of connections; the caller brings the clock.
 
+    It begins with two connections, and stays with them only on a link that is not the
+    wall; on any other it goes on with `start` after a twentieth of a second.
     It widens by half, waits one window for the new connections to speed up,
     measures one, and goes back if that was no gain. After each vain attempt it
     waits twice as many windows before the next one.
@@ -23,7 +33,8 @@ class Pace:
 
     def __init__(self, start: int, most: int) -> None:
         """Begins at `start` connections and never exceeds `most`."""
-        self.width = max(min(start, most), 1)
+        self.start = max(min(start, most), 1)
+        self.width = min(self.start, NARROW)
         self._most = max(most, 1)
         self._floor_rate = 0.0
         self._before: int | None = None
@@ -31,9 +42,15 @@ class Pace:
         self._patience = 2
         self._rest = 0
         self._calm_until = 0.0
+        self._refused_until = 0.0
         self._window_start: float | None = None
         self._window_bytes = 0
         self._window_full = True
+
+    def begin(self, now: float) -> None:
+        """Says that the first bytes are about to come."""
+        if self._window_start is None:
+            self._window_start = now
 
     def received(self, count: int, now: float, *, full: bool) -> int:
         """Counts bytes that arrived and returns the width to use from now on.
@@ -49,7 +66,10 @@ class Pace:
         self._window_bytes += count
         self._window_full = self._window_full and full
         elapsed = now - self._window_start
-        if elapsed >= WINDOW_SECONDS:
+        if elapsed >= GLANCE_SECONDS and self._is_too_narrow(self._window_bytes / elapsed, now):
+            self.width = self.start
+            self._window_start, self._window_bytes, self._window_full = now, 0, True
+        elif elapsed >= WINDOW_SECONDS:
             self._judge(self._window_bytes / elapsed, now)
             self._window_start, self._window_bytes, self._window_full = now, 0, True
         return self.width
@@ -57,17 +77,26 @@ class Pace:
     def refused(self, now: float, retry_after: float = 0.0) -> int:
         """Halves the width after a 429 or 503; at most once for one wave of them."""
         if now >= self._calm_until - CALM_SECONDS + 1.0:
+            narrow = self.width < self.start
             self.width = max(self.width // 2, 1)
-        self._calm_until = now + max(CALM_SECONDS, retry_after)
+            self.start = max(self.start // 2, 1) if narrow else self.width
+        self._calm_until = self._refused_until = now + max(CALM_SECONDS, retry_after)
         self._before = None
         return self.width
 
     def failed(self, now: float) -> int:
         """Takes one connection away after a broken one, and grows no more for a while."""
-        self.width = max(self.width - 1, 1)
+        if self.width < self.start:
+            self.start -= 1
+        else:
+            self.width = self.start = max(self.width - 1, 1)
         self._calm_until = max(self._calm_until, now + CALM_SECONDS / 3)
         self._before = None
         return self.width
+
+    def _is_too_narrow(self, rate: float, now: float) -> bool:
+        calm = now < self._refused_until
+        return self.width < self.start and not calm and rate < FAST * self.width
 
     def _judge(self, rate: float, now: float) -> None:
         if not self._window_full or now < self._calm_until:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kitfast.transfer.pace import CALM_SECONDS, WINDOW_SECONDS, Pace
+from kitfast.transfer.pace import CALM_SECONDS, GLANCE_SECONDS, WINDOW_SECONDS, Pace
 
 MB = 1_000_000
 
@@ -20,6 +20,14 @@ def drive(
     return now
 
 
+def on_a_slow_link(pace: Pace) -> Pace:
+    """The pace once it has found that two connections are too few."""
+    pace.begin(0.0)
+    pace.received(1, GLANCE_SECONDS, full=False)
+    assert pace.width == pace.start
+    return pace
+
+
 def test_it_grows_while_each_connection_brings_its_share() -> None:
     pace = Pace(8, 32)
     drive(pace, lambda width: width * 100 * MB, 10)
@@ -28,14 +36,49 @@ def test_it_grows_while_each_connection_brings_its_share() -> None:
 
 def test_it_stays_where_more_bring_nothing() -> None:
     pace = Pace(8, 32)
-    drive(pace, lambda width: 800 * MB, 1.1)
+    drive(pace, lambda width: 250 * MB, 1.1)
     widths = set()
     now = 1.1
     for _ in range(100):
-        now = drive(pace, lambda width: 800 * MB, WINDOW_SECONDS, now)
+        now = drive(pace, lambda width: 250 * MB, WINDOW_SECONDS, now)
         widths.add(pace.width)
     assert widths == {8, 12}
     assert pace.width == 8
+
+
+def test_two_are_enough_for_a_link_that_outruns_the_machine() -> None:
+    pace = Pace(8, 32)
+    assert pace.width == 2
+    now = 0.0
+    widths = set()
+    for _ in range(100):
+        now = drive(pace, lambda width: 900 * MB, WINDOW_SECONDS, now)
+        widths.add(pace.width)
+    assert widths == {2, 3}
+    # The link has lost its first vigour: token buckets do.
+    drive(pace, lambda width: width * 100 * MB, WINDOW_SECONDS, now)
+    assert pace.width >= 8
+
+
+def test_a_slow_link_is_known_as_soon_as_it_has_answered() -> None:
+    pace = Pace(8, 32)
+    pace.begin(10.0)
+    assert pace.received(6 * MB, 10.04, full=True) == 2
+    assert pace.received(3 * MB, 10.06, full=True) == 8
+
+
+def test_a_registry_that_refuses_two_does_not_get_eight() -> None:
+    pace = Pace(8, 32)
+    pace.refused(0.0)
+    drive(pace, lambda width: width * 100 * MB, CALM_SECONDS - 1)
+    assert pace.width == 1
+
+
+def test_a_connection_that_breaks_early_is_one_less_to_start_with() -> None:
+    pace = Pace(8, 32)
+    assert pace.failed(0.0) == 2
+    drive(pace, lambda width: width * 100 * MB, 1)
+    assert pace.width == 7
 
 
 def test_it_stops_at_the_width_of_the_link() -> None:
@@ -51,7 +94,7 @@ def test_it_does_not_grow_when_nobody_waits_for_a_connection() -> None:
 
 
 def test_one_wave_of_refusals_halves_once() -> None:
-    pace = Pace(16, 32)
+    pace = on_a_slow_link(Pace(16, 32))
     for _ in range(10):
         pace.refused(100.0)
     assert pace.width == 8
@@ -60,7 +103,7 @@ def test_one_wave_of_refusals_halves_once() -> None:
 
 
 def test_it_rests_after_a_refusal_and_then_grows_again() -> None:
-    pace = Pace(16, 32)
+    pace = on_a_slow_link(Pace(16, 32))
     pace.refused(100.0)
     now = drive(pace, lambda width: width * 100 * MB, CALM_SECONDS - 1, 100.0)
     assert pace.width == 8
