@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Sender};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kitfast_core::Result;
+use kitfast_core::digest::buffer::Buffer;
 use kitfast_core::digest::feed::{Feed, Filled};
 use kitfast_core::digest::lanes::{LANES, Lane, advance};
 use kitfast_core::digest::pool::Pool;
@@ -50,7 +51,7 @@ struct Memory {
 }
 
 impl Feed for Memory {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         if self.left == 0 {
             return Ok(Filled::End);
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use kitfast_core::digest::buffer::Buffer;
 use kitfast_core::digest::feed::{Feed, Filled};
 use kitfast_core::digest::pool::Pool;
 use kitfast_core::digest::sha256::{self, Hasher, State};
@@ -78,7 +79,7 @@ impl Running {
 }
 
 impl Feed for Script {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         match self.steps.pop_front() {
             Some(Step::Bytes(count)) => {
                 let count = count.min(buffer.len());
@@ -152,7 +153,7 @@ struct Late {
 }
 
 impl Feed for Late {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         if self.came.swap(false, Ordering::SeqCst) {
             buffer[0] = 7;
             return Ok(Filled::Bytes(1));
@@ -223,7 +224,7 @@ struct Broken {
 }
 
 impl Feed for Broken {
-    fn fill(&mut self, _: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, _: &mut Buffer) -> Result<Filled> {
         Ok(Filled::Bytes(self.answer))
     }
 

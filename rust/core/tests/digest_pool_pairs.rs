@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
+use kitfast_core::digest::buffer::Buffer;
 use kitfast_core::digest::feed::{Feed, Filled};
 use kitfast_core::digest::pool::Pool;
 use kitfast_core::digest::sha256::{Hasher, State};
@@ -27,7 +28,7 @@ struct Slow {
 }
 
 impl Feed for Slow {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         if self.left == 0 {
             return std::mem::replace(&mut self.ending, Ok(Filled::End));
         }

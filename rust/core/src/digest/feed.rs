@@ -1,5 +1,6 @@
 //! A stream of bytes that is hashed in order by the shared pool.
 
+use super::buffer::Buffer;
 use super::sha256::State;
 use crate::Result;
 
@@ -22,9 +23,11 @@ pub enum Filled {
 pub trait Feed: Send {
     /// Puts the next bytes of the stream at the start of `buffer`.
     ///
+    /// A feed that has them in a buffer already may swap the two instead of copying.
+    ///
     /// Fills the buffer as far as it can without waiting: short answers cost lanes. An error
     /// ends the stream and comes back through [`Feed::done`].
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled>;
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled>;
 
     /// Tells that the first `state.length` bytes are hashed, with a state to resume from.
     ///

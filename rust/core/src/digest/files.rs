@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 
+use super::buffer::Buffer;
 use super::feed::{Feed, Filled};
 use super::file::Range;
 use super::pool::Pool;
@@ -60,7 +61,7 @@ struct FileFeed {
 }
 
 impl Feed for FileFeed {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }

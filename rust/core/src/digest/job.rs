@@ -2,9 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::buffer::Buffer;
 use super::feed::{Feed, Filled};
 use super::sha256::State;
 use crate::{Error, Result};
+
+/// Buffers after a wait until a feed that no longer waits is worth a thread of its own.
+const PATIENCE: u32 = 32;
 
 /// A feed on its way through the pool.
 pub(super) struct Job {
@@ -13,6 +17,8 @@ pub(super) struct Job {
     pub(super) state: State,
     /// What went wrong while the feed was told something: its next answer.
     fault: Option<Error>,
+    /// How many more buffers are counted as what came in while it waited.
+    patience: u32,
 }
 
 impl Job {
@@ -21,20 +27,31 @@ impl Job {
             feed,
             state,
             fault: None,
+            patience: 0,
         }
     }
 
     /// Asks the feed for bytes; an answer that cannot be, or a panic, is an error.
-    pub(super) fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    pub(super) fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         if let Some(error) = self.fault.take() {
             return Err(error);
         }
+        self.patience = self.patience.saturating_sub(1);
         match guarded(|| self.feed.fill(buffer))?? {
+            Filled::Waiting => {
+                self.patience = PATIENCE;
+                Ok(Filled::Waiting)
+            }
             Filled::Bytes(count) if count == 0 || count > buffer.len() => Err(Error::internal(
                 format!("a feed filled {count} bytes of {}", buffer.len()),
             )),
             filled => Ok(filled),
         }
+    }
+
+    /// Whether its bytes come slower than they are hashed, as far as has been seen.
+    pub(super) fn is_patient(&self) -> bool {
+        self.patience > 0
     }
 
     /// Tells the feed how far the hash is.
@@ -46,7 +63,9 @@ impl Job {
 
     /// Ends the feed: with its digest, or with what went wrong.
     pub(super) fn end(self, outcome: Result<()>) {
-        let Self { feed, state, fault } = self;
+        let Self {
+            feed, state, fault, ..
+        } = self;
         let outcome = fault.map_or(outcome, Err).map(|()| state.finish());
         // The feed was told, and cannot be told of a panic in its own last call.
         let _told = guarded(|| feed.done(outcome));

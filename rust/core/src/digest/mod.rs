@@ -1,6 +1,7 @@
 //! Digests: SHA-256 names blobs, BLAKE3 names contents.
 
 pub mod blake3_tree;
+pub mod buffer;
 pub mod feed;
 pub mod file;
 pub mod files;

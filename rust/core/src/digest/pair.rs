@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use super::buffer::Buffer;
 use super::feed::Filled;
 use super::queue::Queue;
 use super::sha256::State;
-use super::track::{BUFFER, Filling, Track};
+use super::track::{Filling, Track};
 use crate::{Error, Result};
 
 /// Buffers between the two: one at each, and one ready so that neither waits for the other.
@@ -15,8 +16,8 @@ const BUFFERS: usize = 3;
 /// The thread that hashes.
 pub(super) struct Partner {
     state: State,
-    filled: Receiver<(Box<[u8]>, usize)>,
-    hashed: Sender<(Box<[u8]>, State)>,
+    filled: Receiver<(Buffer, usize)>,
+    hashed: Sender<(Buffer, State)>,
 }
 
 impl Partner {
@@ -34,8 +35,8 @@ impl Partner {
 /// The thread that fills.
 struct Filler<'a> {
     track: &'a mut Track,
-    filled: Sender<(Box<[u8]>, usize)>,
-    hashed: Receiver<(Box<[u8]>, State)>,
+    filled: Sender<(Buffer, usize)>,
+    hashed: Receiver<(Buffer, State)>,
     under_way: usize,
 }
 
@@ -60,7 +61,9 @@ pub(super) fn fill(track: &mut Track, queue: &Arc<Queue>) -> Filling {
         hashed,
         under_way: 0,
     };
-    match filler.run(queue) {
+    let ran = filler.run(queue);
+    queue.parted();
+    match ran {
         Ok(Some(Filled::Waiting)) => Filling::Waiting,
         Ok(Some(Filled::End)) => Filling::Ended(Ok(())),
         Ok(Some(Filled::Bytes(_)) | None) => track.fill(),
@@ -88,19 +91,19 @@ impl Filler<'_> {
         last
     }
 
-    fn buffer(&mut self) -> Result<Box<[u8]>> {
+    fn buffer(&mut self) -> Result<Buffer> {
         if self.under_way == BUFFERS {
             return self.receive();
         }
-        Ok(vec![0; BUFFER].into())
+        Ok(Buffer::take())
     }
 
-    fn send(&mut self, buffer: Box<[u8]>, count: usize) -> Result<()> {
+    fn send(&mut self, buffer: Buffer, count: usize) -> Result<()> {
         self.under_way += 1;
         self.filled.send((buffer, count)).map_err(|_| lost())
     }
 
-    fn receive(&mut self) -> Result<Box<[u8]>> {
+    fn receive(&mut self) -> Result<Buffer> {
         let (buffer, state) = self.hashed.recv().map_err(|_| lost())?;
         self.under_way -= 1;
         let job = self.track.job();

@@ -34,12 +34,16 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Work {
     ready: VecDeque<Job>,
+    /// Woken feeds, for the free lanes of threads that are hashing anyway.
+    woken: VecDeque<Job>,
     parked: Vec<Job>,
     partners: VecDeque<Partner>,
     threads: usize,
     idle: usize,
     /// Feeds in some thread's lanes.
     hashing: usize,
+    /// Threads that fill for another one.
+    fillers: usize,
 }
 
 impl Queue {
@@ -76,11 +80,20 @@ impl Queue {
     }
 
     /// Queues all parked feeds.
+    ///
+    /// Their bytes come from outside, slower than they are hashed: a lane beside others
+    /// costs half of what a thread of their own does.
     pub(super) fn wake(self: &Arc<Self>) {
         self.wakes.fetch_add(1, Ordering::SeqCst);
         let parked = std::mem::take(&mut self.lock().parked);
         for job in parked {
-            self.push(job);
+            let mut work = self.lock();
+            if work.free_lanes() > 0 {
+                work.woken.push_back(job);
+            } else {
+                drop(work);
+                self.push(job);
+            }
         }
     }
 
@@ -103,7 +116,7 @@ impl Queue {
             if let Some(partner) = work.partners.pop_front() {
                 return Some(Task::Partner(partner));
             }
-            if let Some(job) = work.ready.pop_front() {
+            if let Some(job) = work.woken.pop_front().or_else(|| work.ready.pop_front()) {
                 work.hashing += 1;
                 return Some(Task::Feed(job));
             }
@@ -122,6 +135,12 @@ impl Queue {
     /// Another feed for a thread that hashes `lanes` of them, if that is its share.
     pub(super) fn more(&self, lanes: usize) -> Option<Job> {
         let mut work = self.lock();
+        if lanes < LANES
+            && let Some(job) = work.woken.pop_front()
+        {
+            work.hashing += 1;
+            return Some(job);
+        }
         // What idle threads were called for is left to them.
         if lanes >= self.share(&work) || work.waiting() <= work.idle {
             return None;
@@ -153,15 +172,22 @@ impl Queue {
     pub(super) fn pair(self: &Arc<Self>, partner: Partner) -> bool {
         let mut work = self.lock();
         let free = work.idle > work.waiting() || (work.threads < self.limit && work.waiting() == 0);
-        if !free {
+        // Feeds that were left to this thread's lanes are not kept waiting.
+        if !free || !work.woken.is_empty() {
             return false;
         }
         work.partners.push_back(partner);
         let called = self.call_thread(&mut work);
-        if called.is_err() {
-            work.partners.pop_back();
+        match called {
+            Ok(()) => work.fillers += 1,
+            Err(_) => drop(work.partners.pop_back()),
         }
         called.is_ok()
+    }
+
+    /// A thread whose partner was called is back to its own lanes.
+    pub(super) fn parted(&self) {
+        self.lock().fillers -= 1;
     }
 
     /// Whether feeds wait that nobody is free for: partners are to part.
@@ -198,6 +224,16 @@ impl Queue {
 }
 
 impl Work {
+    /// Lanes that no feed is meant for yet, beside feeds some thread hashes or soon will.
+    fn free_lanes(&self) -> usize {
+        // A thread that fills, and the one that hashes for it, look for no other feeds.
+        let company = (self.hashing + self.ready.len()).saturating_sub(self.fillers);
+        match company {
+            0 => 0,
+            _ => LANES.saturating_sub(self.hashing + self.ready.len() + self.woken.len()),
+        }
+    }
+
     /// Tasks that no thread has taken yet.
     fn waiting(&self) -> usize {
         self.ready.len() + self.partners.len()

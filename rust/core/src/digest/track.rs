@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
+use super::buffer::Buffer;
 use super::feed::Filled;
 use super::job::Job;
 use super::lanes::Lane;
 use super::sha256::BLOCK;
 use crate::Result;
-
-/// Bytes a feed is asked for at a time: four buffers fit a second-level cache of 1 MiB.
-pub(super) const BUFFER: usize = 256 << 10;
 
 /// Buffers a feed must have filled without waiting before another thread is called for it.
 const STEADY: u32 = 8;
@@ -30,7 +28,7 @@ pub(super) enum Filling {
 /// that whole blocks follow one another however the feed cuts its bytes.
 pub(super) struct Track {
     job: Job,
-    buffer: Box<[u8]>,
+    buffer: Buffer,
     at: usize,
     whole: usize,
     end: usize,
@@ -40,10 +38,10 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub(super) fn new(job: Job, buffer: Option<Box<[u8]>>) -> Self {
+    pub(super) fn new(job: Job, buffer: Option<Buffer>) -> Self {
         Self {
             job,
-            buffer: buffer.unwrap_or_else(|| vec![0; BLOCK + BUFFER].into()),
+            buffer: buffer.unwrap_or_else(Buffer::take),
             at: BLOCK,
             whole: BLOCK,
             end: BLOCK,
@@ -54,7 +52,7 @@ impl Track {
     }
 
     /// The feed and the buffer, once all that was filled is hashed.
-    pub(super) fn part(self) -> (Job, Box<[u8]>) {
+    pub(super) fn part(self) -> (Job, Buffer) {
         (self.job, self.buffer)
     }
 
@@ -72,7 +70,7 @@ impl Track {
     pub(super) fn lane(&mut self) -> Lane<'_> {
         Lane {
             words: &mut self.job.state.words,
-            blocks: self.buffer[self.at..self.whole].as_chunks().0,
+            blocks: self.buffer.whole()[self.at..self.whole].as_chunks().0,
         }
     }
 
@@ -89,7 +87,7 @@ impl Track {
     pub(super) fn fill(&mut self) -> Filling {
         loop {
             let begun = std::time::Instant::now();
-            let filled = self.job.fill(&mut self.buffer[BLOCK..]);
+            let filled = self.job.fill(&mut self.buffer);
             self.filling += begun.elapsed();
             match filled {
                 Ok(Filled::Bytes(count)) => self.take(count),
@@ -104,9 +102,15 @@ impl Track {
         }
     }
 
+    /// Whether it is as well off in a lane beside others.
+    pub(super) fn is_patient(&self) -> bool {
+        self.job.is_patient()
+    }
+
     /// Whether a second thread would help: a steady feed whose bytes take a while to get.
     pub(super) fn wants_partner(&self) -> bool {
-        self.steady >= STEADY && self.filling * 4 >= self.hashing
+        let steady = self.steady >= STEADY && !self.is_patient();
+        steady && self.filling * 4 >= self.hashing
     }
 
     /// Judges anew from here on whether a second thread would help.
@@ -120,7 +124,7 @@ impl Track {
         let state = &self.job.state;
         let tail = &state.tail[..state.tail_length()];
         self.at = BLOCK - tail.len();
-        self.buffer[self.at..BLOCK].copy_from_slice(tail);
+        self.buffer.whole_mut()[self.at..BLOCK].copy_from_slice(tail);
         self.end = BLOCK + count;
         self.whole = self.end - (self.end - self.at) % BLOCK;
         self.steady += 1;
@@ -129,7 +133,7 @@ impl Track {
     /// Completes the state with the unfinished block, and tells the feed.
     fn settle(&mut self) {
         let state = &mut self.job.state;
-        let rest = &self.buffer[self.whole..self.end];
+        let rest = &self.buffer.whole()[self.whole..self.end];
         state.length = state.length.wrapping_add((self.end - BLOCK) as u64);
         state.tail = [0; BLOCK];
         state.tail[..rest.len()].copy_from_slice(rest);

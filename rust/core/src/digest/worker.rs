@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::buffer::Buffer;
 use super::job::Job;
 use super::lanes::{LANES, advance};
 use super::pair;
@@ -14,7 +15,7 @@ pub(super) struct Worker {
     queue: Arc<Queue>,
     tracks: Vec<Track>,
     /// Buffers of tracks that have ended.
-    spare: Vec<Box<[u8]>>,
+    spare: Vec<Buffer>,
 }
 
 impl Worker {
@@ -89,7 +90,7 @@ impl Worker {
 
     /// Gets the next bytes of a dry track, or lets it go.
     fn go_on(&mut self, mut track: Track) {
-        if self.queue.is_surplus(self.tracks.len() + 1) {
+        if !track.is_patient() && self.queue.is_surplus(self.tracks.len() + 1) {
             let job = self.dismiss(track);
             return self.queue.give_back(job);
         }

@@ -9,13 +9,14 @@ use super::plan::{PLACE_LIMIT, Sink};
 use super::shared::Shared;
 use super::state::{Piece, State, slot_file};
 use crate::digest::blake3_tree::Tree;
+use crate::digest::buffer::Buffer;
 use crate::digest::feed::{Feed, Filled};
 use crate::digest::sha256;
 use crate::tar::decode::Kind;
 use crate::tar::{Member, Step, Walk};
 use crate::{Error, Result};
 
-/// The feed of one landing: reads back from the page cache what was written.
+/// The feed of one landing: hashes what is down, from memory while it is there.
 pub struct Front {
     shared: Arc<Shared>,
     at: u64,
@@ -40,8 +41,8 @@ impl Front {
         }
     }
 
-    /// The next pieces to hash, at most `most` bytes; whether to stop or wait instead.
-    fn next(&self, most: u64) -> Result<std::result::Result<Vec<Piece>, Filled>> {
+    /// What is to be hashed next, at most `most` bytes; whether to stop or wait instead.
+    fn next(&self, most: u64) -> Result<std::result::Result<Next, Filled>> {
         let mut state = self.shared.lock();
         if state.closed {
             return Err(Error::Cancelled);
@@ -56,9 +57,20 @@ impl Front {
             state.front = self.at;
             return Ok(Err(Filled::Waiting));
         }
-        state
-            .pieces(self.at..end, &self.shared.staging, &self.shared.spool)
-            .map(Ok)
+        let mut range = self.at..end;
+        let mut warm = state.warm.take(self.at);
+        if let Some((_, length)) = &warm {
+            range.end = self.at + *length as u64;
+            // These bytes have to move to another file, which reading them does.
+            if !state.strays.within(range.clone()).is_empty() {
+                warm = None;
+            }
+        } else {
+            range = state.warm.before(range);
+        }
+        let pieces = state.pieces(range, &self.shared.staging, &self.shared.spool)?;
+        let warm = warm.map(|(buffer, _)| buffer);
+        Ok(Ok(Next { pieces, warm }))
     }
 
     /// Writes the small files that lie before the front.
@@ -99,9 +111,16 @@ impl Front {
     }
 }
 
+/// What the front hashes next.
+struct Next {
+    pieces: Vec<Piece>,
+    /// Their bytes, where they need not be read back.
+    warm: Option<Buffer>,
+}
+
 impl Feed for Front {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
-        let pieces = match self.next(buffer.len() as u64)? {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
+        let Next { pieces, warm } = match self.next(buffer.len() as u64)? {
             Ok(pieces) => pieces,
             Err(Filled::End) => {
                 // All may have been hashed by an earlier run that was then refused.
@@ -110,11 +129,17 @@ impl Feed for Front {
             }
             Err(other) => return Ok(other),
         };
+        let is_warm = warm.is_some();
+        if let Some(warm) = warm {
+            *buffer = warm;
+        }
         let mut filled = 0;
         for piece in &pieces {
             let length = (piece.range.end - piece.range.start) as usize;
             let bytes = &mut buffer[filled..filled + length];
-            self.read(piece, bytes)?;
+            if !is_warm {
+                self.read(piece, bytes)?;
+            }
             if let Some(trees) = &mut self.trees {
                 trees.take(piece, bytes, &self.shared)?;
             }

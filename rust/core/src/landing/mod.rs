@@ -2,8 +2,8 @@
 //!
 //! Every byte is written once, at its place in its file: big members of a tar in files of
 //! their own, the rest in a sparse spool in the blob's coordinates. Behind the writers the
-//! front hashes what is contiguous, reading it back from the page cache. A journal lets a
-//! killed landing go on. Nothing appears under its final name before the digest is right.
+//! front hashes what is contiguous: what came over a socket while it is still in memory, the
+//! rest read back from the page cache. A journal lets a killed landing go on. Nothing appears under its final name before the digest is right.
 
 mod commit;
 mod front;
@@ -17,6 +17,7 @@ mod receive;
 mod record;
 mod shared;
 mod state;
+mod warm;
 
 #[cfg(test)]
 mod tests;

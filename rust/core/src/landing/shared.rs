@@ -11,6 +11,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 
 use super::plan::Plan;
 use super::state::{Piece, State};
+use crate::digest::buffer::Buffer;
 use crate::digest::pool::Pool;
 use crate::target::Staging;
 use crate::{Error, Meter, Result};
@@ -19,7 +20,10 @@ use crate::{Error, Meter, Result};
 const JOURNAL_EVERY: Duration = Duration::from_secs(1);
 
 /// The front is woken when this much is ready for it: waking costs about 10 µs.
-const WAKE_AT: u64 = 512 << 10;
+const WAKE_AT: u64 = 4 << 20;
+
+/// Files that may be written at the same time.
+const TURNS: usize = 16;
 
 /// Blocks smaller than this cannot be given back to the file system.
 const HOLE: u64 = 4 << 10;
@@ -38,6 +42,8 @@ pub struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     journaling: Mutex<()>,
+    /// Whose turn it is to write to a file: the kernel lets one in and the others spin.
+    turns: [Mutex<()>; TURNS],
 }
 
 impl Shared {
@@ -51,6 +57,7 @@ impl Shared {
             state: Mutex::new(state),
             changed: Condvar::new(),
             journaling: Mutex::new(()),
+            turns: Default::default(),
         }
     }
 
@@ -75,26 +82,53 @@ impl Shared {
     ///
     /// No byte is ever written twice: one that was hashed is the one that is published.
     pub fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
-        let end = offset.checked_add(data.len() as u64);
-        let end = end.filter(|&end| end <= self.plan.size).ok_or_else(|| {
-            Error::invalid(format!(
-                "a write beyond the {} bytes of the blob",
-                self.plan.size
-            ))
-        })?;
-        let pieces = self.claim(offset..end)?;
+        let pieces = self.claim(self.bounded(offset, data.len())?)?;
         if pieces.is_empty() {
             return Ok(());
         }
-        let written = pieces.iter().try_for_each(|piece| {
+        let written = self.put(&pieces, offset, data);
+        self.complete(&pieces, written, None)
+    }
+
+    /// The same with the first `length` bytes of a buffer that the front may hash from.
+    pub fn write_buffer(&self, offset: u64, buffer: Buffer, length: usize) -> Result<()> {
+        let range = self.bounded(offset, length)?;
+        let pieces = self.claim(range.clone())?;
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let written = self.put(&pieces, offset, &buffer[..length]);
+        // Where somebody else wrote a part of it, what is in the file may differ.
+        let own: u64 = pieces
+            .iter()
+            .map(|piece| piece.range.end - piece.range.start)
+            .sum();
+        let warm = (own == length as u64).then_some((offset, buffer, length));
+        self.complete(&pieces, written, warm)
+    }
+
+    fn bounded(&self, offset: u64, length: usize) -> Result<Range<u64>> {
+        let end = offset.checked_add(length as u64);
+        let end = end.filter(|&end| end <= self.plan.size).ok_or_else(|| {
+            let size = self.plan.size;
+            Error::invalid(format!("a write beyond the {size} bytes of the blob"))
+        })?;
+        Ok(offset..end)
+    }
+
+    fn put(&self, pieces: &[Piece], offset: u64, data: &[u8]) -> Result<()> {
+        pieces.iter().try_for_each(|piece| {
             let from = (piece.range.start - offset) as usize;
             let to = (piece.range.end - offset) as usize;
+            let file = piece.extent.map_or(0, |index| index + 1);
+            let _turn = self.turns[file % TURNS]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             piece
                 .file
                 .write_all_at(&data[from..to], piece.at)
                 .map_err(|error| Error::io(self.path_of(piece), error))
-        });
-        self.complete(&pieces, written)
+        })
     }
 
     fn claim(&self, range: Range<u64>) -> Result<Vec<Piece>> {
@@ -114,12 +148,20 @@ impl Shared {
         Ok(pieces)
     }
 
-    fn complete(&self, pieces: &[Piece], written: Result<()>) -> Result<()> {
+    fn complete(
+        &self,
+        pieces: &[Piece],
+        written: Result<()>,
+        warm: Option<(u64, Buffer, usize)>,
+    ) -> Result<()> {
         let mut state = self.lock();
         for piece in pieces {
             state.flying.remove(piece.range.clone());
         }
         let outcome = written.and_then(|()| self.note(&mut state, pieces));
+        if let (Ok(()), Some((offset, buffer, length))) = (&outcome, warm) {
+            state.warm.put(offset, buffer, length);
+        }
         if let Err(error) = &outcome {
             state.broken.get_or_insert(error.again());
         }

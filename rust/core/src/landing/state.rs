@@ -10,6 +10,7 @@ use super::journal::{Journal, Mark};
 use super::map::Map;
 use super::plan::Plan;
 use super::ranges::RangeSet;
+use super::warm::Warm;
 use crate::target::Staging;
 use crate::{Error, Result};
 
@@ -34,6 +35,8 @@ pub struct State {
     pub map: Map,
     /// Extents whose files are made.
     pub made: usize,
+    /// Bytes that are down and still in memory.
+    pub warm: Warm,
     /// How far the hashes are, and how to go on from there.
     pub mark: Mark,
     /// The BLAKE3 of each finished extent (store only).
@@ -81,6 +84,7 @@ impl State {
             strays: RangeSet::default(),
             map,
             made: 0,
+            warm: Warm::default(),
             mark: Mark::default(),
             hashes: Vec::new(),
             hash_file: None,

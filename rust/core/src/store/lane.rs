@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::outlet::{send_some, wait};
 use super::stream::Stream;
 use super::sums::Sums;
+use crate::digest::buffer::Buffer;
 use crate::digest::feed::{Feed, Filled};
 use crate::digest::pool::Pool;
 use crate::digest::sha256::State;
@@ -110,7 +111,7 @@ impl Lane {
 }
 
 impl Feed for Lane {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         if self.failure.is_some() {
             return Ok(Filled::End);
         }

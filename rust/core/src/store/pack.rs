@@ -13,6 +13,7 @@ use super::remember::{self, Known};
 use super::source::{Compression, LayerSource, Plan};
 use super::stream::{Stream, Watch};
 use super::{Contents, RecipeWriter, Store};
+use crate::digest::buffer::Buffer;
 use crate::digest::feed::{Feed, Filled};
 use crate::digest::pool::Pool;
 use crate::digest::sha256::Hasher;
@@ -301,7 +302,7 @@ struct Lane {
 }
 
 impl Feed for Lane {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         Ok(match self.stream.fill(buffer)? {
             0 => Filled::End,
             filled => Filled::Bytes(filled),

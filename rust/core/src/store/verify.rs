@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::{Blob, Store};
+use crate::digest::buffer::Buffer;
 use crate::digest::feed::{Feed, Filled};
 use crate::digest::hex;
 use crate::digest::pool::Pool;
@@ -103,7 +104,7 @@ struct Replay {
 }
 
 impl Feed for Replay {
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<Filled> {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         let left = self.blob.size() - self.at;
         let take = buffer
             .len()

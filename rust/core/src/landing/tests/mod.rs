@@ -3,8 +3,12 @@
 mod blake3;
 mod crash;
 mod orders;
+mod receive;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::*;
@@ -105,6 +109,17 @@ fn read_all(root: &Path) -> Files {
 
 fn write_all(landing: &Landing, blob: &[u8]) {
     landing.write(0, blob).unwrap();
+}
+
+/// The same over a socket.
+fn receive(landing: &Landing, offset: u64, data: &[u8]) {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || ours.write_all(data).unwrap());
+        let length = data.len() as u64;
+        let came = landing.receive(theirs.as_fd(), offset, length, &Meter::default());
+        assert_eq!(came.unwrap(), length);
+    });
 }
 
 fn finish(landing: &Landing) -> Result<()> {

@@ -9,6 +9,9 @@ use crate::store::Store;
 enum Act {
     Write(prop::sample::Index, usize),
     Missing(usize),
+    /// As a write and a missing range, over a socket.
+    Receive(prop::sample::Index, usize),
+    ReceiveMissing(usize),
     Kill,
     Keep,
     Wait,
@@ -18,6 +21,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let act = prop_oneof![
         6 => (any::<prop::sample::Index>(), 0usize..90_000).prop_map(|(at, len)| Act::Write(at, len)),
         6 => (1usize..200_000).prop_map(Act::Missing),
+        6 => (any::<prop::sample::Index>(), 0usize..90_000).prop_map(|(at, len)| Act::Receive(at, len)),
+        6 => (1usize..600_000).prop_map(Act::ReceiveMissing),
         1 => Just(Act::Kill),
         1 => Just(Act::Keep),
         1 => Just(Act::Wait),
@@ -30,19 +35,24 @@ fn play(plan: &Plan, blob: &[u8], acts: &[Act]) {
     let mut landing = Landing::open(plan.clone()).unwrap();
     for act in acts {
         match act {
-            Act::Write(at, length) if !blob.is_empty() => {
+            Act::Write(at, length) | Act::Receive(at, length) if !blob.is_empty() => {
                 let at = at.index(blob.len());
                 let end = blob.len().min(at + length);
-                landing.write(at as u64, &blob[at..end]).unwrap();
+                match act {
+                    Act::Write(..) => landing.write(at as u64, &blob[at..end]).unwrap(),
+                    _ => receive(&landing, at as u64, &blob[at..end]),
+                }
             }
-            Act::Missing(length) => {
+            Act::Missing(length) | Act::ReceiveMissing(length) => {
                 let wanted = landing.wanted_header().map(|(at, len)| (at, at + len));
                 let first = landing.missing().first().copied();
                 if let Some((start, end)) = wanted.or(first) {
                     let end = end.min(start + *length as u64);
-                    landing
-                        .write(start, &blob[start as usize..end as usize])
-                        .unwrap();
+                    let bytes = &blob[start as usize..end as usize];
+                    match act {
+                        Act::Missing(_) => landing.write(start, bytes).unwrap(),
+                        _ => receive(&landing, start, bytes),
+                    }
                 }
             }
             Act::Wait => std::thread::sleep(std::time::Duration::from_millis(1)),
@@ -54,7 +64,7 @@ fn play(plan: &Plan, blob: &[u8], acts: &[Act]) {
                 landing = Landing::open(plan.clone()).unwrap();
                 assert_eq!(landing.warning(), None);
             }
-            Act::Write(..) => {}
+            Act::Write(..) | Act::Receive(..) => {}
         }
     }
     for (start, end) in landing.missing() {
