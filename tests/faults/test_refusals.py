@@ -18,14 +18,14 @@ async def test_429_with_retry_after_is_waited_for_and_uses_fewer_connections() -
     with FaultyRegistry(BLOB, script=nth("blob", {2: busy})) as source:
         done = await pull(source)
     assert done.is_right() and done.seconds >= 1.0
-    assert done.limits is not None and done.limits.connections.width == 1
+    assert done.limits is not None and done.limits.connections.width == 4
 
 
 async def test_429_without_retry_after_is_tried_again() -> None:
     with FaultyRegistry(BLOB, script=nth("blob", {1: Fault(status=429)})) as source:
         done = await pull(source)
     assert done.is_right() and done.seconds < 1.0
-    assert done.limits is not None and done.limits.connections.width == 1
+    assert done.limits is not None and done.limits.connections.width == 4
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
@@ -39,7 +39,7 @@ async def test_a_storm_does_not_run_through_the_whole_plan() -> None:
     def script(seen: Seen) -> Fault | None:
         return Fault(status=500) if seen.kind == "blob" and seen.number else None
 
-    limits = Limits(part_size=PART // 8, patience=Patience(backoff=5.0))
+    limits = Limits(part_size=PART // 8, patience=Patience(backoff=5.0), cores=16)
     with FaultyRegistry(BLOB, script=script) as source:
         task = asyncio.create_task(pull(source, limits=limits))
         await asyncio.sleep(0.5)

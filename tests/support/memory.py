@@ -206,7 +206,7 @@ QUICK = Patience(
 
 def small_parts(**more: Any) -> Limits:
     """Parts of 1 MiB and short waits."""
-    return Limits(part_size=MIB, patience=QUICK, **more)
+    return Limits(part_size=MIB, patience=QUICK, cores=16, **more)
 
 
 async def fetch(

@@ -42,7 +42,7 @@ class Pull:
 
 def small_parts(patience: Patience = QUICK, **more: Any) -> Limits:
     """Parts of 256 KiB and short waits."""
-    return Limits(part_size=PART, patience=patience, **more)
+    return Limits(part_size=PART, patience=patience, cores=16, **more)
 
 
 async def pull(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -60,9 +61,9 @@ class Patience:
 class Limits:
     """One budget of connections and of bytes for every blob of every kit.
 
-    `connections` starts at two, which is all that a link faster than the machine
-    needs; on any other it goes on with `start`, grows while the total rate still
-    rises and shrinks when a registry asks for it.
+    `connections` starts at one for every two cores, at two at least, which is all that
+    a link faster than the machine needs; on any other it goes on with `start`, grows
+    while the total rate still rises and shrinks when a registry asks for it.
     """
 
     def __init__(
@@ -76,11 +77,12 @@ class Limits:
         ranges: bool = True,
         patience: Patience | None = None,
         max_rate: int | None = None,
+        cores: int | None = None,
     ) -> None:
         """Sets the budget.
 
         Args:
-            connections: how many to start with once two have been found too few; 1 means
+            connections: how many to start with once fewer have been found too few; 1 means
                 one plain stream at a time.
             most_connections: how many there may ever be; None grows to 32, but not
                 beyond a number that was set below the usual 8.
@@ -91,12 +93,13 @@ class Limits:
             ranges: False moves each blob in one stream.
             patience: the time limits; None means the defaults.
             max_rate: bytes a second, all connections together; None for no limit.
+            cores: how many cores there are to work on; None asks the system.
         """
         self.ranges = ranges and (connections, most_connections) != (1, None)
         if most_connections is None:
             most_connections = connections if connections < CONNECTIONS else MOST_CONNECTIONS
         self.most_connections = max(connections, most_connections)
-        self._pace = Pace(connections, self.most_connections)
+        self._pace = Pace(connections, self.most_connections, cores or _cores())
         self.connections = Gate(self._pace.width)
         self.start = self._pace.start
         self.downloads = Gate(blobs)
@@ -205,6 +208,13 @@ def shared(
             connections=connections, blobs=blobs, part_size=part_size, max_rate=max_rate
         )
     return held[settings]
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _default_bytes_ahead() -> int:

@@ -9,9 +9,8 @@ WINDOW_SECONDS = 0.5
 # More connections must bring this much more, or they are given up again.
 WORTHWHILE = 1.08
 
-# Two connections this fast, in bytes a second each, are all that a hash and the page
-# cache can follow: more of them only contend for the file and for the registry's cores.
-NARROW = 2
+# As many bytes a second as this over each of a connection for every two cores keep all
+# cores busy with reading, writing and hashing: more would only contend for them.
 FAST = 150e6
 
 # Enough to tell a fast link from a slow one.
@@ -24,17 +23,18 @@ CALM_SECONDS = 15.0
 class Pace:
     """A hill climber over the number of connections; the caller brings the clock.
 
-    It begins with two connections, and stays with them only on a link that is not the
-    wall; on any other it goes on with `start` after a twentieth of a second.
+    It begins with a connection for every two cores, but with two at least, and stays
+    with those only on a link that outruns the machine; on any other it goes on with
+    `start` after a twentieth of a second.
     It widens by half, waits one window for the new connections to speed up,
     measures one, and goes back if that was no gain. After each vain attempt it
     waits twice as many windows before the next one.
     """
 
-    def __init__(self, start: int, most: int) -> None:
-        """Begins at `start` connections and never exceeds `most`."""
+    def __init__(self, start: int, most: int, cores: int) -> None:
+        """Begins at `start` connections, or fewer on few cores, and never exceeds `most`."""
         self.start = max(min(start, most), 1)
-        self.width = min(self.start, NARROW)
+        self.width = min(self.start, max(cores // 2, 2))
         self._most = max(most, 1)
         self._floor_rate = 0.0
         self._before: int | None = None

@@ -40,7 +40,7 @@ def test_a_host_without_ranges_is_remembered_for_a_while(monkeypatch: pytest.Mon
 
 
 def test_refusals_and_failures_narrow_the_gate() -> None:
-    limits = Limits()
+    limits = Limits(cores=16)
     limits.refused()
     assert limits.connections.width == 4
     limits.failed()

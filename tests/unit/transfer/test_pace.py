@@ -7,6 +7,7 @@ from collections.abc import Callable
 from kitfast.transfer.pace import CALM_SECONDS, GLANCE_SECONDS, WINDOW_SECONDS, Pace
 
 MB = 1_000_000
+CORES = 4
 
 
 def drive(
@@ -29,13 +30,13 @@ def on_a_slow_link(pace: Pace) -> Pace:
 
 
 def test_it_grows_while_each_connection_brings_its_share() -> None:
-    pace = Pace(8, 32)
+    pace = Pace(8, 32, CORES)
     drive(pace, lambda width: width * 100 * MB, 10)
     assert pace.width == 32
 
 
 def test_it_stays_where_more_bring_nothing() -> None:
-    pace = Pace(8, 32)
+    pace = Pace(8, 32, CORES)
     drive(pace, lambda width: 250 * MB, 1.1)
     widths = set()
     now = 1.1
@@ -47,7 +48,7 @@ def test_it_stays_where_more_bring_nothing() -> None:
 
 
 def test_two_are_enough_for_a_link_that_outruns_the_machine() -> None:
-    pace = Pace(8, 32)
+    pace = Pace(8, 32, CORES)
     assert pace.width == 2
     now = 0.0
     widths = set()
@@ -61,40 +62,45 @@ def test_two_are_enough_for_a_link_that_outruns_the_machine() -> None:
 
 
 def test_a_slow_link_is_known_as_soon_as_it_has_answered() -> None:
-    pace = Pace(8, 32)
+    pace = Pace(8, 32, CORES)
     pace.begin(10.0)
     assert pace.received(6 * MB, 10.04, full=True) == 2
     assert pace.received(3 * MB, 10.06, full=True) == 8
 
 
+def test_many_cores_begin_with_what_was_asked_for() -> None:
+    assert Pace(8, 32, 16).width == 8
+    assert Pace(8, 32, 2).width == Pace(8, 32, 1).width == 2
+
+
 def test_a_registry_that_refuses_two_does_not_get_eight() -> None:
-    pace = Pace(8, 32)
+    pace = Pace(8, 32, CORES)
     pace.refused(0.0)
     drive(pace, lambda width: width * 100 * MB, CALM_SECONDS - 1)
     assert pace.width == 1
 
 
 def test_a_connection_that_breaks_early_is_one_less_to_start_with() -> None:
-    pace = Pace(8, 32)
+    pace = Pace(8, 32, CORES)
     assert pace.failed(0.0) == 2
     drive(pace, lambda width: width * 100 * MB, 1)
     assert pace.width == 7
 
 
 def test_it_stops_at_the_width_of_the_link() -> None:
-    pace = Pace(8, 32)
+    pace = Pace(8, 32, CORES)
     drive(pace, lambda width: min(width, 18) * 100 * MB, 60)
     assert pace.width == 18
 
 
 def test_it_does_not_grow_when_nobody_waits_for_a_connection() -> None:
-    pace = Pace(8, 32)
+    pace = Pace(8, 32, CORES)
     drive(pace, lambda width: width * 100 * MB, 10, full=False)
     assert pace.width == 8
 
 
 def test_one_wave_of_refusals_halves_once() -> None:
-    pace = on_a_slow_link(Pace(16, 32))
+    pace = on_a_slow_link(Pace(16, 32, CORES))
     for _ in range(10):
         pace.refused(100.0)
     assert pace.width == 8
@@ -103,7 +109,7 @@ def test_one_wave_of_refusals_halves_once() -> None:
 
 
 def test_it_rests_after_a_refusal_and_then_grows_again() -> None:
-    pace = on_a_slow_link(Pace(16, 32))
+    pace = on_a_slow_link(Pace(16, 32, CORES))
     pace.refused(100.0)
     now = drive(pace, lambda width: width * 100 * MB, CALM_SECONDS - 1, 100.0)
     assert pace.width == 8
@@ -112,5 +118,5 @@ def test_it_rests_after_a_refusal_and_then_grows_again() -> None:
 
 
 def test_failures_take_one_each_and_never_the_last() -> None:
-    pace = Pace(3, 32)
+    pace = Pace(3, 32, CORES)
     assert [pace.failed(0.0) for _ in range(4)] == [2, 1, 1, 1]
