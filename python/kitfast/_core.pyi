@@ -15,6 +15,13 @@ def keep_memory() -> bool:
         Whether the allocator can (glibc's can).
     """
 
+def memory_limit() -> int | None:
+    """The memory limit of this process's container in bytes, page cache included.
+
+    Returns:
+        The smallest limit of the control groups the process is in; None without one.
+    """
+
 @final
 class Meter:
     """Bytes done and total of a running call, and the flag that cancels it."""

@@ -17,6 +17,7 @@ def test_every_byte_comes_once(kitfast: Kitfast, other: Kitfast, tmp_path: Path)
     with FaultyRegistry() as registry:
         reference = f"{registry.host}/some/kit:v1"
         kitfast.run("push", source, reference, "--plain-http")
+        pushed = len(registry.of("manifest"))
         # Slow enough that all of them are at it while the first one fetches.
         registry.script = always(Fault(stall_at=1000, stall=0.5))
         words = ("pull", reference, "--plain-http", "--part-size", "1MiB", "--connections", "2")
@@ -28,6 +29,6 @@ def test_every_byte_comes_once(kitfast: Kitfast, other: Kitfast, tmp_path: Path)
         layers = {digest: len(data) for digest, data in registry.blobs.items() if len(data) > 4096}
         assert len(layers) >= 1 and sum(layers.values()) > 2 * SIZE
         assert {digest: sent[digest] for digest in layers} == layers
-        assert len(registry.of("manifest")) == PROCESSES
+        assert len(registry.of("manifest")) - pushed == PROCESSES
     other.run("unpack", reference, "--dir", tmp_path / "target")
     assert folders.tree(tmp_path / "target") == folders.tree(source)

@@ -7,10 +7,10 @@ import os
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 from weakref import WeakKeyDictionary
 
+from kitfast._core import memory_limit
 from kitfast.transfer.gate import Gate
 from kitfast.transfer.pace import Pace
 from kitfast.transfer.plan import MIB
@@ -29,11 +29,6 @@ LEAST_BYTES = 64 * MIB
 # A cold pull-through cache answers the first range with 200 and later ones with
 # 206, so that "this host has no ranges" is not remembered for ever.
 REMEMBER_SECONDS = 600.0
-
-_MEMORY_LIMITS = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
 
 _without_ranges: dict[str, float] = {}
 _without_chunks: set[str] = set()
@@ -219,17 +214,9 @@ def _cores() -> int:
 
 def _default_bytes_ahead() -> int:
     """A quarter of the container's memory limit, within bounds; 1 GiB without one."""
-    limits = [limit for path in _MEMORY_LIMITS if (limit := _read_limit(path)) is not None]
-    return max(min([MOST_BYTES, *(limit // 4 for limit in limits)]), LEAST_BYTES)
-
-
-def _read_limit(path: Path) -> int | None:
-    """The number in a cgroup file; None when it is absent or says "max"."""
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return int(text) if text.isdecimal() else None
+    limit = memory_limit()
+    share = MOST_BYTES if limit is None else limit // 4
+    return max(min(MOST_BYTES, share), LEAST_BYTES)
 
 
 _Settings = tuple[int, int, int | None, int | None]

@@ -7,3 +7,9 @@ use pyo3::prelude::*;
 pub fn keep_memory() -> bool {
     kitfast_core::memory::keep()
 }
+
+/// The container's memory limit in bytes, or None.
+#[pyfunction]
+pub fn memory_limit() -> Option<u64> {
+    kitfast_core::memory::limit()
+}

@@ -2,12 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::digest::buffer::{Buffer, SIZE};
+use crate::memory;
 
-/// Memory all landings together may hold: what eight connections have in flight, about.
-const MOST: usize = (64 << 20) / SIZE;
+/// Bytes all landings together may hold: what eight connections have in flight, about.
+const MOST: u64 = 64 << 20;
+
+/// The share of a container's memory that this may be: the page cache needs the rest.
+const SHARE: u64 = 16;
+
+/// Buffers all landings may hold, as large as the memory limit allows.
+static ROOM: LazyLock<usize> = LazyLock::new(|| {
+    let share = memory::limit().map_or(MOST, |limit| limit / SHARE);
+    (share.min(MOST) / SIZE as u64) as usize
+});
 
 /// Buffers all landings hold now.
 static HELD: AtomicUsize = AtomicUsize::new(0);
@@ -25,7 +36,7 @@ impl Warm {
     ///
     /// Where there is no room, what the hash will need last has to go.
     pub fn put(&mut self, offset: u64, buffer: Buffer, length: usize) {
-        if HELD.fetch_add(1, Ordering::Relaxed) >= MOST {
+        if HELD.fetch_add(1, Ordering::Relaxed) >= *ROOM {
             HELD.fetch_sub(1, Ordering::Relaxed);
             match self.buffers.last_entry() {
                 Some(last) if *last.key() > offset => drop(last.remove()),
