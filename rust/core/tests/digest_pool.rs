@@ -316,3 +316,60 @@ proptest! {
         }
     }
 }
+
+/// Waits once, then gives bytes until it is told to stop.
+struct Patient {
+    waits: usize,
+    stop: Arc<AtomicBool>,
+    outcome: Sender<Outcome>,
+}
+
+impl Feed for Patient {
+    fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
+        if self.waits > 0 {
+            self.waits -= 1;
+            return Ok(Filled::Waiting);
+        }
+        if self.stop.load(Ordering::SeqCst) {
+            return Ok(Filled::End);
+        }
+        thread::sleep(Duration::from_millis(1));
+        buffer[..64].fill(1);
+        Ok(Filled::Bytes(64))
+    }
+
+    fn done(self: Box<Self>, outcome: Outcome) {
+        self.outcome.send(outcome).unwrap();
+    }
+}
+
+#[test]
+fn feeds_that_are_woken_together_all_get_on() {
+    let pool = Pool::with_threads(2);
+    for round in 0..20 {
+        let stop = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(AtomicBool::new(true));
+        let (outcome, first) = mpsc::channel();
+        let (others, rest) = mpsc::channel();
+        for index in 0..3 {
+            // One ends at once; the others go on until it has.
+            let (stop, outcome) = match index == round % 3 {
+                true => (done.clone(), outcome.clone()),
+                false => (stop.clone(), others.clone()),
+            };
+            pool.submit(Box::new(Patient {
+                waits: 1,
+                stop,
+                outcome,
+            }));
+        }
+        thread::sleep(Duration::from_millis(5));
+        pool.wake();
+        let ended = first.recv_timeout(Duration::from_secs(2));
+        stop.store(true, Ordering::SeqCst);
+        ended.expect("a woken feed was left lying").unwrap();
+        for _ in 0..2 {
+            rest.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
+        }
+    }
+}

@@ -116,7 +116,8 @@ impl Queue {
             if let Some(partner) = work.partners.pop_front() {
                 return Some(Task::Partner(partner));
             }
-            if let Some(job) = work.woken.pop_front().or_else(|| work.ready.pop_front()) {
+            // What this thread was called for comes first: `more` adds the woken ones to it.
+            if let Some(job) = work.ready.pop_front().or_else(|| work.woken.pop_front()) {
                 work.hashing += 1;
                 return Some(Task::Feed(job));
             }
@@ -125,7 +126,7 @@ impl Queue {
             let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             work = again;
             work.idle -= 1;
-            if timeout.timed_out() && work.waiting() == 0 {
+            if timeout.timed_out() && work.waiting() == 0 && work.woken.is_empty() {
                 work.threads -= 1;
                 return None;
             }
