@@ -66,7 +66,10 @@ class Pace:
         self._window_bytes += count
         self._window_full = self._window_full and full
         elapsed = now - self._window_start
-        if elapsed >= GLANCE_SECONDS and self._is_too_narrow(self._window_bytes / elapsed, now):
+        if elapsed >= GLANCE_SECONDS and self.width < self.start and not self._window_full:
+            # What came while nobody waited for a connection says nothing of the link.
+            self._window_start, self._window_bytes, self._window_full = now, 0, True
+        elif elapsed >= GLANCE_SECONDS and self._is_too_narrow(self._window_bytes / elapsed, now):
             self.width = self.start
             self._window_start, self._window_bytes, self._window_full = now, 0, True
         elif elapsed >= WINDOW_SECONDS:

@@ -24,7 +24,7 @@ def drive(
 def on_a_slow_link(pace: Pace) -> Pace:
     """The pace once it has found that two connections are too few."""
     pace.begin(0.0)
-    pace.received(1, GLANCE_SECONDS, full=False)
+    pace.received(1, GLANCE_SECONDS, full=True)
     assert pace.width == pace.start
     return pace
 
@@ -73,6 +73,14 @@ def test_many_cores_begin_with_what_was_asked_for() -> None:
     assert Pace(8, 32, 2).width == Pace(8, 32, 1).width == 2
 
 
+def test_a_link_that_was_not_made_use_of_is_not_judged() -> None:
+    pace = Pace(8, 32, CORES)
+    pace.begin(0.0)
+    assert pace.received(1, 60.0, full=False) == 2
+    assert pace.received(40 * MB, 60.06, full=True) == 2
+    assert pace.received(10 * MB, 60.2, full=True) == 8
+
+
 def test_a_registry_that_refuses_two_does_not_get_eight() -> None:
     pace = Pace(8, 32, CORES)
     pace.refused(0.0)
@@ -94,7 +102,7 @@ def test_it_stops_at_the_width_of_the_link() -> None:
 
 
 def test_it_does_not_grow_when_nobody_waits_for_a_connection() -> None:
-    pace = Pace(8, 32, CORES)
+    pace = on_a_slow_link(Pace(8, 32, CORES))
     drive(pace, lambda width: width * 100 * MB, 10, full=False)
     assert pace.width == 8
 
