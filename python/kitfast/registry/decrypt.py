@@ -61,16 +61,17 @@ class Encrypted:
         self._tls: ssl.SSLObject = protocol._sslobj
         self._incoming: ssl.MemoryBIO = protocol._incoming
         self._outgoing: ssl.MemoryBIO = protocol._outgoing
+        # First what may fail: without descriptors, asyncio keeps all its parts.
+        self._socket = socket.socket(fileno=os.dup(self._raw.get_extra_info("socket").fileno()))
+        self._socket.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
         transport.pause_reading()
         self._raw.pause_reading()
         # Or asyncio would read on, to fill the empty buffer that it is given now.
         protocol._ssl_reading_paused = False
         protocol._sslobj = _Nothing()
         protocol._incoming, protocol._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._socket = socket.socket(fileno=os.dup(self._raw.get_extra_info("socket").fileno()))
-        self._socket.setblocking(False)
-        self._poll = select.poll()
-        self._poll.register(self._socket, select.POLLIN)
         self._read = memoryview(bytearray(READ))
 
     @staticmethod

@@ -65,6 +65,8 @@ class Placer:
                 tick=tick,
             )
         except FileError as error:
+            if not str(error).startswith("the connection"):
+                raise  # The disk's: asking again cannot help.
             raise ConnectionFailed(str(error), transient=True) from error
         finally:
             tick()
