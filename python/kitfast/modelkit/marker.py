@@ -29,11 +29,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Marked:
-    """What a marker says is there: the kit, the kits its model comes from, and the files."""
+    """What a marker says is there: the kit, the kits its model comes from, and the files.
+
+    `verified` says what the weakest of the files was held against, as in `Unpacked`.
+    """
 
     digest: str
     parents: tuple[str, ...]
     files: int
+    verified: str
 
 
 class Marker:
@@ -60,7 +64,7 @@ class Marker:
         for name, stamp in files.items():
             if _stamp(self.directory / name) != stamp:
                 return None
-        return Marked(said["digest"], tuple(said["parents"]), len(files))
+        return Marked(said["digest"], tuple(said["parents"]), len(files), said["verified"])
 
     def clear(self) -> None:
         """Takes the marker away, before the folder changes.
@@ -87,8 +91,16 @@ class Marker:
                 hint="replace what is there with --overwrite, or leave out --marker",
             )
 
-    def write(self, digest: str, parents: Iterable[str], names: Iterable[str]) -> None:
+    def write(
+        self, digest: str, parents: Iterable[str], names: Iterable[str], verified: str
+    ) -> None:
         """Vouches for files that are verified, and safely on the disk.
+
+        Args:
+            digest: the kit.
+            parents: the kits its model comes from.
+            names: the files, relative to the folder.
+            verified: what the weakest of them was held against, "layer" or "file".
 
         Raises:
             InvalidArgument: one of the files has the marker's own name.
@@ -107,6 +119,7 @@ class Marker:
             "kind": KIND,
             "digest": digest,
             "parents": list(parents),
+            "verified": verified,
             "choice": self._choice(),
             "files": files,
         }
@@ -144,6 +157,7 @@ def _is_sound(said: dict[str, Any]) -> bool:
     files, parents = said.get("files"), said.get("parents")
     return (
         isinstance(said.get("digest"), str)
+        and said.get("verified") in ("layer", "file")
         and isinstance(parents, list)
         and all(isinstance(parent, str) for parent in parents)
         and isinstance(files, dict)

@@ -13,6 +13,7 @@ from kitfast.kitfile.filter import parse_filters
 from kitfast.modelkit.marker import Choice, Marker
 from kitfast.modelkit.unpacking import Job, Unpacked, unchanged
 from kitfast.oci import reference as references
+from kitfast.oci.reference import Reference
 from kitfast.progress import Callback
 from kitfast.settings import Network
 from kitfast.store.home import opened, opened_if_there
@@ -61,7 +62,8 @@ async def unpack(
         marker: a file that is there only while the folder holds all that was asked for.
             It is removed before anything is written, and written when everything is
             verified and on the disk. Where it vouches for the same kit already, nothing is
-            done; for a reference by digest, no registry is asked either.
+            done; for a reference by digest, no registry is asked either. What was held
+            against published digests counts only where `file_digests` would use these.
 
     Raises:
         NotFound: neither the store nor the registry holds the kit.
@@ -84,6 +86,9 @@ async def unpack(
     choice = Choice(tuple(filters), tuple(include), tuple(exclude))
     vouching = None if marker is None else Marker(Path(marker), Path(directory), choice)
     said = None if vouching is None else await offload.run(vouching.read)
+    if said is not None and said.verified != "layer" and not _takes_lists(parsed, file_digests):
+        # It vouches for files that were held against less than is asked for now.
+        said = None
     if said is not None and said.digest == parsed.digest:
         return await unchanged(said, Path(directory))
     folder = home or settings.home()
@@ -97,6 +102,11 @@ async def unpack(
         job.file_digests, job.unverified = file_digests, unverified
         job.marker, job.said = vouching, said
         return await job.run(parsed, wanted, remote)
+
+
+def _takes_lists(reference: Reference, file_digests: bool | None) -> bool:
+    """Whether a digest that was published beside the kit is good enough for this call."""
+    return settings.file_digests(file_digests, otherwise=reference.digest is None)
 
 
 def _require_folder(directory: Path) -> None:

@@ -64,7 +64,14 @@ async def unchanged(said: Marked, directory: Path) -> Unpacked:
     if (directory / STAGING).exists():
         # The run that wrote the marker was killed before it had tidied up.
         await offload.run(_core.Target(str(directory)).finish)
-    return Unpacked(said.digest, str(directory), 0, 0, said.files, 0, 0, False, unchanged=True)
+    return Unpacked(
+        said.digest,
+        str(directory),
+        *(0, 0, said.files, 0, 0),
+        remote=False,
+        verified=said.verified,
+        unchanged=True,
+    )
 
 
 class Job:
@@ -188,8 +195,12 @@ class Job:
             not local[str(reference)],
             tuple(self.arrivals.warnings),
             self._flow(),
-            next((way for way in ("none", "file") if way in self.ways), "layer"),
+            self._verified(),
         )
+
+    def _verified(self) -> str:
+        """What the weakest of the bytes were held against."""
+        return next((way for way in ("none", "file") if way in self.ways), "layer")
 
     def _is_choosy(self) -> bool:
         """Whether less than whole layers may be wanted."""
@@ -221,7 +232,7 @@ class Job:
             for under, target in self.targets.items()
             for name in target.remembered()
         ]
-        await offload.run(marker.write, digest, parents, names)
+        await offload.run(marker.write, digest, parents, names, self._verified())
 
     async def _room(self, item: Unpackable, is_local: bool) -> Room:
         """What a whole layer needs of the disk: a link to the store needs nothing."""
@@ -342,8 +353,8 @@ class Job:
         except RangesRefused as error:
             self.arrivals.warnings.append(f"{error}: {part.layer.digest} is fetched whole")
             return False
-        if part.files:
-            self.ways.add("file" if part.verified else "none")
+        # Also where it names no file: that there is none is then only the list's word.
+        self.ways.add("file" if part.verified else "none")
         if part.files and not part.verified:
             many = "1 file" if len(part.files) == 1 else f"{len(part.files)} files"
             self.arrivals.warnings.append(

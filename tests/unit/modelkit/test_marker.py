@@ -131,6 +131,8 @@ async def test_a_name_of_the_kits_own_is_refused(kit: Kit) -> None:
         {"files": {"a\0b": [1, 1]}},
         {"files": {"/etc/passwd": None}},
         {"parents": [None]},
+        {"verified": "none"},
+        {"verified": ["layer"]},
         {"choice": "all"},
         {"digest": "sha256:" + "0" * 64},
     ],
@@ -159,3 +161,39 @@ async def test_by_digest_no_registry_is_asked(kit: Kit) -> None:
         asked = len(registry.seen)
         assert (await aio.unpack(exact, kit.target, remote=True, **there)).unchanged
         assert len(registry.seen) == asked
+
+
+async def test_it_tells_what_the_files_were_held_against(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    for name, size in (("w/a.bin", 3_000_000), ("w/b.bin", 3_000_000)):
+        folders.write(source / name, os.urandom(size))
+    folders.write(source / "Kitfile", b"manifestVersion: 1.0.0\nmodel: {path: w}\n")
+    with FaultyRegistry() as registry:
+        tag = f"{registry.host}/some/kit:v1"
+        pushed = await aio.push(source, tag, home=tmp_path / "home", network=PLAIN)
+        exact = f"{registry.host}/some/kit@{pushed.digest}"
+
+        async def unpack(reference: str, **more: Any) -> aio.Unpacked:
+            return await aio.unpack(
+                reference,
+                target,
+                include=["a.bin"],
+                marker=tmp_path / "marker",
+                home=tmp_path / "empty",
+                network=PLAIN,
+                **more,
+            )
+
+        assert (await unpack(tag)).verified == "file"
+        for reference, more in ((tag, {}), (exact, {"file_digests": True})):
+            again = await unpack(reference, **more)
+            assert (again.unchanged, again.verified) == (True, "file")
+        # Whoever wants the layer's digest is not content with less.
+        for reference, more in ((exact, {}), (tag, {"file_digests": False})):
+            assert (await unpack(tag, overwrite=True)).verified == "file"
+            again = await unpack(reference, overwrite=True, **more)
+            assert (again.unchanged, again.verified) == (False, "layer")
+            (tmp_path / "marker").unlink()
+        assert (await unpack(exact, overwrite=True)).verified == "layer"
+        again = await unpack(tag)
+        assert (again.unchanged, again.verified) == (True, "layer")
