@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload
-from kitfast.errors import AlreadyExists, Corrupt, DigestMismatch, UnsafeMember
+from kitfast.errors import AlreadyExists, Corrupt, DigestMismatch, ProtocolError, UnsafeMember
 from kitfast.kitfile.match import Unpackable
 from kitfast.modelkit.fetch import Source, land
 from kitfast.modelkit.filelist import FILES, ListedFile, ListedFolder, ListedLayer, listed
@@ -165,7 +165,9 @@ async def fetch_part(source: Source, part: Part, target: _core.Target) -> None:
     Raises:
         AlreadyExists: a file is there and must not be replaced.
         DigestMismatch: a file is not what the list says; it has not got its name.
-        RangesRefused: the registry serves no parts; nothing is left of the try.
+        RangesRefused: the registry serves no parts; no file of the try is left.
+        ProtocolError: the registry served parts, and files have their names, but then no
+            more: the whole layer, coming after them, would seem to vouch for them.
     """
     here, small, large = await offload.run(_sort, part, target)
     for folder in part.folders:
@@ -173,25 +175,47 @@ async def fetch_part(source: Source, part: Part, target: _core.Target) -> None:
     total = sum(file.size for file in (*here, *small))
     reporter = Reporter(source.progress, "download", part.layer.digest, total)
     at_once = max(1, source.network.concurrency)
+    named: list[Run] = []
 
     async def one_run(run: Run) -> None:
-        await _fetch_run(source, part.layer, run, target)
+        data = await _fetch_run(source, part.layer, run)
+        named.append(run)
+        await offload.run(_put, target, run, data)
         reporter.add(sum(file.size for file in run.files))
 
-    # What may have to be refused comes before anything gets its name.
-    for files in (here, small):
-        await together([one_run(run) for run in runs(files)], at_once=at_once)
-    if here or small:
-        reporter.finish()
     try:
+        # What may have to be refused comes before anything gets its name.
+        for files in (here, small):
+            await together([one_run(run) for run in runs(files)], at_once=at_once)
+        if here or small:
+            reporter.finish()
         await together(
             [_place(source, part.layer, file, target) for file in large], at_once=at_once
         )
-    except RangesRefused:
+    except RangesRefused as error:
+        if bool(named) or await offload.run(_any_published, target, large):
+            raise _given_up(part, error) from error
         for file in large:
             landing = await offload.run(_landing, target, file)
             await offload.run(landing.discard)
         raise
+
+
+def _any_published(target: _core.Target, files: list[ListedFile]) -> bool:
+    return any(_has_published(target, file) for file in files)
+
+
+def _has_published(target: _core.Target, file: ListedFile) -> bool:
+    return _core.Landing.has_published(target, file.digest, file.size, "whole", file.name)
+
+
+def _given_up(part: Part, error: RangesRefused) -> ProtocolError:
+    """The error where some files have come by ranges, and the others cannot."""
+    how = "--no-file-digests" if part.verified else "--unverified left out"
+    return ProtocolError(
+        f"{error} any more; some files of {part.layer.digest} came as parts before",
+        hint=f"unpack into an empty folder with {how}: whole layers are then fetched",
+    )
 
 
 def _sort(
@@ -205,9 +229,7 @@ def _sort(
     small: list[ListedFile] = []
     large: list[ListedFile] = []
     for file in part.files:
-        if file.size >= PLACED and _core.Landing.has_published(
-            target, file.digest, file.size, "whole", file.name
-        ):
+        if file.size >= PLACED and _has_published(target, file):
             large.append(file)
             continue
         try:
@@ -250,7 +272,8 @@ async def land_file(
         raise _mismatch(file, getattr(error, "actual", "")) from error
 
 
-async def _fetch_run(source: Source, layer: Descriptor, run: Run, target: _core.Target) -> None:
+async def _fetch_run(source: Source, layer: Descriptor, run: Run) -> bytes:
+    """The bytes of a run, each of its files held against its digest."""
     data = await _read(source, layer, run)
     wrong = _first_wrong(run, data)
     if wrong is not None:
@@ -263,7 +286,7 @@ async def _fetch_run(source: Source, layer: Descriptor, run: Run, target: _core.
             wrong = _first_wrong(run, data)
     if wrong is not None:
         raise _mismatch(wrong, _core.blake3(_cut(run, data, wrong)))
-    await offload.run(_put, target, run, data)
+    return data
 
 
 async def _read(source: Source, layer: Descriptor, run: Run) -> bytes:

@@ -3,70 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from tests.support.commands import Kitfast
+from tests.support.parts import CHANGE, PLAIN, SIZES, folder, found, pushed, relay, wanted
 from tests.support.registries import Running, plain_registry
-from tests.support.relay import Relay, relaying
+from tests.support.relay import Relay
 
 from kitfast import aio, errors
 from kitfast.modelkit.filelist import ListedFile
 from kitfast.modelkit.parts import GAP, PLACED, RUN, runs
-from kitfast.settings import Network
 
-__all__ = ["plain_registry"]
-
-PLAIN = Network(plain_http=True)
-SIZES = {
-    "w/a.bin": 3_000_000,
-    "w/b.bin": 5_000_001,
-    "w/c/d.bin": 2_000_000,
-    "w/config.json": 700,
-    "w/c/empty": 0,
-    "w/z.json": 40_000,
-}
-KITFILE = "manifestVersion: 1.0.0\nmodel: {path: w}\n"
-#: Manifest, config, list of files and what asking for them costs.
-CHANGE = 12_000
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model")
-    for name, size in SIZES.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(os.urandom(size))
-    (folder / "w/config.json").chmod(0o600)
-    (folder / "Kitfile").write_text(KITFILE)
-    return folder
-
-
-@pytest.fixture
-async def relay(plain_registry: Running) -> AsyncIterator[Relay]:
-    async with relaying(plain_registry.host) as relay:
-        yield relay
-
-
-async def pushed(folder: Path, tmp_path: Path, relay: Relay, name: str, listed: bool) -> str:
-    reference = f"{relay.host}/parts/{name}:v1"
-    home = tmp_path / "packed"
-    await aio.pack(folder, tags=[reference], home=home)
-    await aio.push(reference, home=home, network=PLAIN, file_digests=listed)
-    relay.sent = 0
-    return reference
-
-
-def found(out: Path) -> dict[str, bytes]:
-    files = (path for path in out.rglob("*") if path.is_file())
-    return {str(path.relative_to(out)): path.read_bytes() for path in files}
-
-
-def wanted(folder: Path, *names: str) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in names}
+__all__ = ["folder", "plain_registry", "relay"]
 
 
 @pytest.mark.parametrize(
@@ -179,80 +128,6 @@ async def test_unverified_says_so(tmp_path: Path, folder: Path, relay: Relay) ->
         network=PLAIN,
     )
     assert (done.verified, done.warnings) == ("file", ())
-
-
-@pytest.mark.parametrize("name", ["a.bin", "config.json"])
-async def test_one_flipped_bit_is_found(
-    tmp_path: Path, folder: Path, relay: Relay, name: str
-) -> None:
-    reference = await pushed(folder, tmp_path, relay, "listed", True)
-
-    def flip(path: str, body: bytes) -> bytes:
-        if "/blobs/" not in path or body[:1] in (b"{", b""):
-            return body
-        return body[:600] + bytes([body[600] ^ 1]) + body[601:]
-
-    relay.change = flip
-    out, home = tmp_path / "out", tmp_path / "home"
-    with pytest.raises(errors.DigestMismatch, match=f"w/{name}") as caught:
-        await aio.unpack(reference, out, include=[name], home=home, network=PLAIN)
-    assert "--no-file-digests" in (caught.value.hint or "")
-    assert found(out) == {}
-    relay.change = lambda _, body: body
-    await aio.unpack(reference, out, include=[name], home=home, network=PLAIN)
-    assert found(out) == wanted(folder, f"w/{name}")
-
-
-@pytest.mark.parametrize("name", ["../.bin", ".kitfast"])
-async def test_a_hostile_list_is_not_used(
-    tmp_path: Path, folder: Path, relay: Relay, name: str
-) -> None:
-    reference = await pushed(folder, tmp_path, relay, "listed", True)
-
-    def lie(path: str, body: bytes) -> bytes:
-        if body.startswith(b'{"version":1,"kit"'):
-            return body.replace(b'"w/a.bin"', f'"{name}-x"'.encode())
-        return body
-
-    relay.change = lie
-    out = tmp_path / "out"
-    done = await aio.unpack(
-        reference, out, include=["a.bin"], home=tmp_path / "home", network=PLAIN
-    )
-    (warning,) = done.warnings
-    assert "not used: " in warning or "is fetched whole: " in warning
-    assert (done.verified, found(out)) == ("layer", wanted(folder, "w/a.bin"))
-
-
-async def test_what_a_mirror_damages_comes_from_the_registry_itself(
-    tmp_path: Path, folder: Path, relay: Relay, plain_registry: Running
-) -> None:
-    reference = await pushed(folder, tmp_path, relay, "listed", True)
-    own = reference.replace(relay.host, plain_registry.host)
-    relay.change = lambda path, body: body if body[:1] == b"{" else bytes(len(body))
-    mirrored = Network(plain_http=True, mirror=(f"http://{relay.host}",))
-    out, names = tmp_path / "out", ["w/a.bin", "w/config.json"]
-    done = await aio.unpack(own, out, include=names, home=tmp_path / "home", network=mirrored)
-    assert (done.verified, found(out)) == ("file", wanted(folder, *names))
-    assert len(done.warnings) >= 1
-    assert all("was damaged; fetched again" in warning for warning in done.warnings)
-    assert relay.sent > 0
-
-
-async def test_a_registry_without_ranges_sends_the_layer(
-    tmp_path: Path, folder: Path, relay: Relay
-) -> None:
-    reference = await pushed(folder, tmp_path, relay, "listed", True)
-    relay.ranges = False
-    for name in ("b.bin", "config.json"):
-        out = tmp_path / name
-        done = await aio.unpack(
-            reference, out, include=[name], home=tmp_path / "home", network=PLAIN
-        )
-        assert (done.verified, found(out)) == ("layer", wanted(folder, f"w/{name}"))
-        assert not list(out.glob(".kitfast-*"))
-        (warning,) = done.warnings
-        assert "does not serve parts of blobs" in warning
 
 
 async def test_files_in_the_way_are_seen_before_anything_is_fetched(

@@ -1,0 +1,119 @@
+"""Single files out of a layer where list, bytes or registry are not right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.parts import PLAIN, SIZES, folder, found, pushed, relay, wanted
+from tests.support.registries import Running, plain_registry
+from tests.support.relay import Relay
+
+from kitfast import aio, errors
+from kitfast.settings import Network
+
+__all__ = ["folder", "plain_registry", "relay"]
+
+
+@pytest.mark.parametrize("name", ["a.bin", "config.json"])
+async def test_one_flipped_bit_is_found(
+    tmp_path: Path, folder: Path, relay: Relay, name: str
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+
+    def flip(path: str, body: bytes) -> bytes:
+        if "/blobs/" not in path or body[:1] in (b"{", b""):
+            return body
+        return body[:600] + bytes([body[600] ^ 1]) + body[601:]
+
+    relay.change = flip
+    out, home = tmp_path / "out", tmp_path / "home"
+    with pytest.raises(errors.DigestMismatch, match=f"w/{name}") as caught:
+        await aio.unpack(reference, out, include=[name], home=home, network=PLAIN)
+    assert "--no-file-digests" in (caught.value.hint or "")
+    assert found(out) == {}
+    relay.change = lambda _, body: body
+    await aio.unpack(reference, out, include=[name], home=home, network=PLAIN)
+    assert found(out) == wanted(folder, f"w/{name}")
+
+
+@pytest.mark.parametrize("name", ["../.bin", ".kitfast"])
+async def test_a_hostile_list_is_not_used(
+    tmp_path: Path, folder: Path, relay: Relay, name: str
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+
+    def lie(path: str, body: bytes) -> bytes:
+        if body.startswith(b'{"version":1,"kit"'):
+            return body.replace(b'"w/a.bin"', f'"{name}-x"'.encode())
+        return body
+
+    relay.change = lie
+    out = tmp_path / "out"
+    done = await aio.unpack(
+        reference, out, include=["a.bin"], home=tmp_path / "home", network=PLAIN
+    )
+    (warning,) = done.warnings
+    assert "not used: " in warning or "is fetched whole: " in warning
+    assert (done.verified, found(out)) == ("layer", wanted(folder, "w/a.bin"))
+
+
+async def test_what_a_mirror_damages_comes_from_the_registry_itself(
+    tmp_path: Path, folder: Path, relay: Relay, plain_registry: Running
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    own = reference.replace(relay.host, plain_registry.host)
+    relay.change = lambda path, body: body if body[:1] == b"{" else bytes(len(body))
+    mirrored = Network(plain_http=True, mirror=(f"http://{relay.host}",))
+    out, names = tmp_path / "out", ["w/a.bin", "w/config.json"]
+    done = await aio.unpack(own, out, include=names, home=tmp_path / "home", network=mirrored)
+    assert (done.verified, found(out)) == ("file", wanted(folder, *names))
+    assert len(done.warnings) >= 1
+    assert all("was damaged; fetched again" in warning for warning in done.warnings)
+    assert relay.sent > 0
+
+
+async def test_a_registry_without_ranges_sends_the_layer(
+    tmp_path: Path, folder: Path, relay: Relay
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    relay.ranges = False
+    for name in ("b.bin", "config.json"):
+        out = tmp_path / name
+        done = await aio.unpack(
+            reference, out, include=[name], home=tmp_path / "home", network=PLAIN
+        )
+        assert (done.verified, found(out)) == ("layer", wanted(folder, f"w/{name}"))
+        assert not list(out.glob(".kitfast-*"))
+        (warning,) = done.warnings
+        assert "does not serve parts of blobs" in warning
+
+
+@pytest.mark.parametrize("came", ["w/config.json", "w/a.bin"])
+async def test_files_that_came_by_ranges_are_not_taken_for_verified_by_the_layer(
+    tmp_path: Path, folder: Path, relay: Relay, came: str
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    out, marker = tmp_path / "out", tmp_path / "marker"
+    lacking, sent = SIZES[came], (folder / came).read_bytes()
+
+    def lose_ranges(_: str, body: bytes) -> bytes:
+        nonlocal lacking
+        lacking -= len(body) if body in sent else 0
+        relay.ranges = lacking > 0
+        return body
+
+    relay.change = lose_ranges
+    with pytest.raises(errors.ProtocolError, match="came as parts before") as told:
+        await aio.unpack(
+            reference,
+            out,
+            include=[came, "d.bin"],
+            home=tmp_path / "home",
+            network=Network(plain_http=True, concurrency=1),
+            marker=marker,
+        )
+    assert "--no-file-digests" in (told.value.hint or "")
+    named = {name: data for name, data in found(out).items() if not name.startswith(".kitfast-")}
+    assert named == wanted(folder, came)
+    assert not marker.exists()
