@@ -122,7 +122,10 @@ class _Outlet(aiohttp.Payload):
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
-        # Said first, or aiohttp would send what is left of it over a second connection.
+        # Said first, or aiohttp would send what is left of it over a second connection;
+        # before 3.14 it tries that whatever is said here.
+        if self._consumed:
+            raise aiohttp.ClientConnectionError("the body was sent on a connection that broke")
         self._consumed = True
         await self._feed.write(writer)
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from ..errors import ConnectionFailed, DigestMismatch, ProtocolError
+from ..errors import ConnectionFailed, DigestMismatch, ProtocolError, RegistryError
 from .addresses import location
 from .auth import Scope
 from .errcodes import Ask, clean
@@ -182,6 +182,8 @@ class Upload:
             # aiohttp wraps what the body raises: the reader's own error says more.
             failure = None if feed is None else feed.failure
             if isinstance(failure, ConnectionFailed):
+                if isinstance(error, RegistryError):
+                    raise  # the registry has said why it takes no more
                 raise ConnectionFailed(
                     f"{ask}: {url.host}: {failure}", host=ask.host, transient=True
                 ) from error

@@ -6,13 +6,16 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from unittest.mock import Mock
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientConnectionError, web
+from aiohttp.abc import AbstractStreamWriter
 from tests.support.scripted import BASIC, Scripted, registry_at, scripted
 
 from kitfast.errors import ConnectionFailed, DigestMismatch, ProtocolError, RegistryError
 from kitfast.registry import Upload
+from kitfast.registry.outlet import Feed
 from kitfast.registry.uploads import MONOLITHIC
 
 DATA = b"0123456789"
@@ -197,3 +200,43 @@ async def test_a_cancelled_upload_ends_at_once() -> None:
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(sending, 2)
+
+
+async def test_a_body_is_not_sent_over_a_second_connection() -> None:
+    """Before 3.14 aiohttp tries a PUT whose connection broke again, with the same payload."""
+    feed, writer = Feed(pieces(DATA), 10), Mock(spec=AbstractStreamWriter)
+    payload = feed.payload()
+    await payload.write_with_length(writer, None)
+    with pytest.raises(ClientConnectionError, match="a connection that broke"):
+        await payload.write_with_length(writer, None)
+    assert writer.write.await_count == 1
+    assert feed.complete and feed.failure is None
+
+
+async def test_a_refusal_is_heard_although_the_connection_broke() -> None:
+    class Breaks:
+        """A body whose sending learns of the closed socket before it learns of the answer."""
+
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return self
+
+        async def __anext__(self) -> bytes:
+            raise StopAsyncIteration
+
+        async def send(self, socket: int, taken: Callable[[int, bool], None]) -> None:
+            try:
+                await asyncio.sleep(5)
+            finally:
+                raise ConnectionFailed("the connection: Broken pipe", transient=True)
+
+    async def handler(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            return web.Response(status=202, headers={"Location": "/up/1"})
+        return web.Response(status=413)
+
+    async with scripted(handler) as server, registry_at(server) as registry:
+        upload = await registry.start_upload("models/one")
+        assert upload is not None
+        with pytest.raises(RegistryError) as caught:
+            await asyncio.wait_for(upload.patch(Breaks(), 1 << 20), 4)
+        assert caught.value.status == 413
