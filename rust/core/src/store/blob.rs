@@ -88,13 +88,18 @@ impl Blob {
 
     /// Fills the whole buffer from `offset` on; `Invalid` past the end.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        self.read_by(offset, buffer, &Meter::default())
+    }
+
+    /// The same; the meter can end a content's hashing, where that must be done first.
+    pub(super) fn read_by(&self, offset: u64, buffer: &mut [u8], meter: &Meter) -> Result<()> {
         self.check(offset, buffer.len() as u64)?;
         let mut done = 0;
         while done < buffer.len() {
             let at = offset + done as u64;
             done += match &self.parts {
                 Parts::Recipe(recipe, contents) => {
-                    self.read_recipe(recipe, contents, at, &mut buffer[done..])?
+                    self.read_recipe(recipe, contents, at, &mut buffer[done..], meter)?
                 }
                 Parts::Source(plan, starts) => {
                     self.read_source(plan, starts, at, &mut buffer[done..])?
@@ -121,7 +126,13 @@ impl Blob {
     }
 
     /// The file that holds the stored bytes at `at`, where in it they are, and how many.
-    pub(super) fn stored_at(&self, at: u64) -> Result<Option<(Arc<File>, u64, u64)>> {
+    ///
+    /// A content that is not believed is hashed first; the meter can end that.
+    pub(super) fn stored_at(
+        &self,
+        at: u64,
+        meter: &Meter,
+    ) -> Result<Option<(Arc<File>, u64, u64)>> {
         let Parts::Recipe(recipe, contents) = &self.parts else {
             return Ok(None);
         };
@@ -134,7 +145,7 @@ impl Blob {
         };
         let skip = at - segment.blob_offset;
         let opened = self.keep(index, || {
-            let file = contents.get(&segment.hash, size, &Meter::default())?;
+            let file = contents.get(&segment.hash, size, meter)?;
             Ok(Kept::File(Arc::new(file)))
         })?;
         Ok(match opened {
@@ -149,6 +160,7 @@ impl Blob {
         contents: &Contents,
         at: u64,
         room: &mut [u8],
+        meter: &Meter,
     ) -> Result<usize> {
         let missing = || recipe.corrupt("an offset lies in no segment");
         let index = recipe.find(at).ok_or_else(missing)?;
@@ -158,7 +170,7 @@ impl Blob {
         let opened = self.keep(index, || match segment.place {
             Place::Inline => Ok(Kept::Piece(Arc::new(recipe.inline(segment)?))),
             Place::Content { size } => {
-                let file = contents.get(&segment.hash, size, &Meter::default())?;
+                let file = contents.get(&segment.hash, size, meter)?;
                 Ok(Kept::File(Arc::new(file)))
             }
         })?;
