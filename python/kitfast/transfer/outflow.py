@@ -91,7 +91,7 @@ class Outflow:
         self, sends: Sends, socket: int, start: int, length: int, taken: Callable[[int, bool], None]
     ) -> None:
         """Lets the core write bytes to a socket; `taken` is told of them as they go."""
-        await self._settled()
+        await self.settled()
         meter = Meter()
         seen, waited = 0, 0.0
 
@@ -150,7 +150,7 @@ class Outflow:
         return reading
 
     async def _read(self, offset: int, length: int) -> bytes:
-        await self._settled()
+        await self.settled()
         reading = self._begin(offset, length)
         if reading is not None:
             return await asyncio.shield(reading)
@@ -160,7 +160,7 @@ class Outflow:
             self._on_thread = READS_ON_A_THREAD
         return data
 
-    async def _settled(self) -> None:
+    async def settled(self) -> None:
         """Waits for a read that a broken request has left behind on its thread."""
         if self._reading_now is not None:
             await asyncio.wait({self._reading_now})

@@ -7,6 +7,7 @@ loses an upload, or proves unable to take chunks, gets the blob from its start.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ CHUNK = 128 * MIB
 # Up to this size a blob without a digest is hashed before anything is asked: reading it
 # twice costs less than sending what the registry may have.
 HASHED_FIRST = MIB
+
+# Longer than that nobody waits for a registry to throw an upload away.
+FORGET_SECONDS = 5.0
 
 RESUMES = "run the same command again: blobs the registry has are not sent again"
 
@@ -163,7 +167,14 @@ class _Upload:
                 await self._send(session, chunk)
                 break
             except (RegistryError, ConnectionError) as error:
-                session = await self._after(error, session, before)
+                old = session
+                try:
+                    session = await self._after(error, old, before)
+                except (RegistryError, ConnectionError):
+                    await self._forget(old)
+                    raise
+                if session is not old and not isinstance(error, NotInRegistry):
+                    await self._forget(old)
             except KitfastError:
                 # The blob itself is the trouble: no later try will want these bytes.
                 await self._forget(session)
@@ -197,8 +208,8 @@ class _Upload:
 
     async def _forget(self, session: UploadSession) -> None:
         """Tells the registry that an upload will not go on; it expires by itself otherwise."""
-        with contextlib.suppress(RegistryError, ConnectionError):
-            await session.cancel()
+        with contextlib.suppress(RegistryError, ConnectionError, asyncio.TimeoutError):
+            await asyncio.wait_for(session.cancel(), FORGET_SECONDS)
 
     async def _open(self, mount_from: str | None = None) -> UploadSession | None:
         """Opens an upload; None when the blob was mounted instead."""
@@ -337,6 +348,7 @@ class _Unnamed(_Upload):
         return not await self._is_there()
 
     async def _hash(self) -> None:
+        await self._outflow.settled()  # one call at a time hashes the content
         with self._account.during("hash"):
             await offload.run(self._content.hash, meter=Meter())
 

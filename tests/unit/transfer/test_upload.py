@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
@@ -147,7 +148,7 @@ async def test_a_patch_that_loses_its_bytes_falls_back_to_one_put_and_is_remembe
     sink, limits = LosesPatches(), small_parts()
     await send(sink, limits=limits)
     assert sink.blobs[BLOB.digest] == BLOB.data
-    assert sink.calls[-2:] == ["start", "put whole"]
+    assert sink.calls[-3:] == ["start", "cancel", "put whole"]
     other = random_blob(5 * MIB, seed=9)
     await send(sink, other, limits=limits)
     assert sink.calls.count("patch") == 1 and sink.blobs[other.digest] == other.data
@@ -188,6 +189,40 @@ async def test_a_refusal_is_final() -> None:
     with pytest.raises(AuthenticationFailed):
         await send(sink)
     assert sink.calls.count("patch") == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "opened", "cancelled"),
+    [
+        ([("patch", RegistryError("too large", status=413))], 1, 1),
+        ([("patch", BROKE)] * 9, 1, 1),
+        ([("patch", RegistryError("out of order", status=416))], 2, 1),
+        ([("put", LOST)], 2, 0),
+    ],
+)
+async def test_the_registry_hears_of_uploads_that_do_not_go_on(
+    script: list[tuple[str, Exception]], opened: int, cancelled: int
+) -> None:
+    sink = MemoryUploads(fail=script)
+    with contextlib.suppress(RegistryError, ConnectionFailed):
+        await send(sink)
+    assert (len(sink.sessions), sink.cancelled) == (opened, cancelled)
+
+
+async def test_nobody_waits_long_for_an_upload_to_be_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kitfast.transfer.upload.FORGET_SECONDS", 0.05)
+
+    class Hangs(MemoryUploads):
+        async def act(self, call: str) -> None:
+            if call == "cancel":
+                await asyncio.sleep(60)
+            await super().act(call)
+
+    with pytest.raises(AuthenticationFailed):
+        sink = Hangs(fail=[("patch", AuthenticationFailed("no", status=403))])
+        await asyncio.wait_for(send(sink), 5)
 
 
 async def test_slow_reads_leave_the_loop_free() -> None:
