@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitfast import settings
+from kitfast._core import Meter
 from kitfast.errors import KitfastError, NotFound
 from kitfast.modelkit.memory import MemoryBlob
 from kitfast.oci.digest import is_digest
@@ -57,10 +58,14 @@ async def serve(
 
     async with opened(home or settings.home()) as store:
         uploads = store.folder / "landing" / "uploads"
-        async with Server(_Shelf(store), uploads, host=host, port=port) as server:
-            if ready is not None:
-                ready(Serving(server.host, str(store.folder)))
-            await asyncio.get_running_loop().create_future()
+        shelf = _Shelf(store)
+        async with Server(shelf, uploads, host=host, port=port) as server:
+            try:
+                if ready is not None:
+                    ready(Serving(server.host, str(store.folder)))
+                await asyncio.get_running_loop().create_future()
+            finally:
+                shelf.stop()
 
 
 class _Shelf:
@@ -68,6 +73,11 @@ class _Shelf:
 
     def __init__(self, store: Home) -> None:
         self._store = store
+        self._taking = Meter()
+
+    def stop(self) -> None:
+        """Ends the hashing of uploads: a thread that goes on would hold up the end."""
+        self._taking.cancel()
 
     def manifest(self, repository: str, reference: str) -> StoredManifest | None:
         for registry in self._registries(repository):
@@ -131,7 +141,7 @@ class _Shelf:
 
     def take_blob(self, repository: str, digest: str, path: Path) -> None:
         # Uploads arrive on the store's own disk: the file that was written is the content.
-        self._store.blobs.take(str(path), digest)
+        self._store.blobs.take(str(path), digest, self._taking)
 
     def mount_blob(self, repository: str, digest: str, source: str | None) -> bool:
         # One store holds the blobs of all repositories: what is here is mounted already.
