@@ -16,6 +16,8 @@ from kitfast.store.files import file_error, read_bounded, write_atomically
 KIND = "kitfast unpacked"
 # A line of a name, a size and a time for every file: room for more than two million.
 _LIMIT = 256 << 20
+# The second in which every content of the store was changed, as the core writes it.
+_SENTINEL_SECOND = 1
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,18 @@ def _is_sound(said: dict[str, Any]) -> bool:
 
 
 def _stamp(path: Path, *, needed: bool = False) -> list[int]:
-    """Size and time of change of a file, nothing where there is none."""
+    """Size and time of change of a file, nothing where there is none.
+
+    A content that `--link` shares with the store has the store's sentinel for a time, and
+    all contents have the same: there the inode tells files of one size apart. The
+    nanoseconds change when the store hashes a content again, which changes no byte.
+    """
     try:
         stat = os.lstat(path)
     except (OSError, ValueError) as error:
         if needed and isinstance(error, OSError):
             raise file_error(error, path) from error
         return []
+    if stat.st_mtime_ns // 10**9 == _SENTINEL_SECOND:
+        return [stat.st_size, _SENTINEL_SECOND, stat.st_ino]
     return [stat.st_size, stat.st_mtime_ns]

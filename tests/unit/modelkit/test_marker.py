@@ -81,6 +81,25 @@ async def test_a_file_that_changed_is_seen(kit: Kit, harm: Callable[[Path], None
     assert kit.is_whole() and (await kit.unpack()).unchanged
 
 
+async def test_a_linked_file_is_known_by_its_inode(kit: Kit) -> None:
+    folders.shards(kit.source, 2, 100_000)  # smaller files are not stored as contents
+    await aio.pack(kit.source, tags=["kit:v1"], home=kit.home)
+    await kit.unpack(link=True)
+    first = kit.target / "shards" / "model-00000.safetensors"
+    other = kit.target / "shards" / "model-00001.safetensors"
+    assert first.stat().st_nlink > 1
+    assert first.stat().st_size == other.stat().st_size
+    assert (await kit.unpack(link=True)).unchanged
+    # That the store hashed it again, and believes it for ever, changes no byte.
+    for file in (first, other):
+        os.utime(file, ns=(10**9, 10**9))
+    assert (await kit.unpack(link=True)).unchanged
+    first.unlink()
+    first.hardlink_to(other)
+    with pytest.raises(errors.AlreadyExists):
+        await kit.unpack(link=True)
+
+
 async def test_another_kit_or_choice_is_another_matter(kit: Kit) -> None:
     await kit.unpack(filters=["docs"])
     assert (await kit.unpack(filters=["docs"])).unchanged
