@@ -138,10 +138,11 @@ impl Plan {
                 std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
                 let parent = crate::target::beneath::open_root(&folder)
                     .map_err(|error| Error::io(&folder, error.into()))?;
-                let shape = if self.shape == Shape::Tar {
-                    "tar"
-                } else {
-                    "whole"
+                // A digest of one kind must not reach what is on its way by the other.
+                let shape = match (self.shape, self.check) {
+                    (Shape::Tar, _) => "tar",
+                    (_, Check::Blake3) => "file",
+                    _ => "whole",
                 };
                 let key = format!("{}-{shape}", hex::encode(&self.digest));
                 Staging::open(std::os::fd::AsFd::as_fd(&parent), &folder, &key)

@@ -90,6 +90,21 @@ fn what_nothing_is_known_of_needs_only_its_size() {
 }
 
 #[test]
+fn it_does_not_touch_what_lands_by_the_same_number_as_sha256() {
+    let data = bytes(9, 100_000);
+    let home = tempfile::tempdir().unwrap();
+    let sha256 = plan(&data, Shape::Whole, Sink::Store(home.path().into()));
+    let first = Landing::open(sha256.clone()).unwrap();
+    first.write(0, &data[..50_000]).unwrap();
+    first.keep().unwrap();
+    let mut blake3 = sha256.clone();
+    blake3.check = Check::Blake3;
+    Landing::open(blake3).unwrap().discard().unwrap();
+    let again = Landing::open(sha256).unwrap();
+    assert_eq!((again.reused(), again.warning()), (50_000, None));
+}
+
+#[test]
 fn a_tar_has_no_other_digest_than_its_sha256() {
     let root = tempfile::tempdir().unwrap();
     let mut plan = held(b"", Check::Blake3, to_target(root.path(), Existing::Refuse));
