@@ -23,6 +23,8 @@ FILES = "application/vnd.kitfast.files.v1+json"
 VERSION = 1
 #: More files than this are not listed: their layers come whole.
 MOST_FILES = 20_000
+#: No name in a list is deeper: every folder that it lies in is looked at.
+MOST_LEVELS = 256
 BLOCK = 512
 
 _DIGEST = re.compile(r"blake3:[0-9a-f]{64}")
@@ -90,11 +92,14 @@ def dump(kit: str, layers: Iterable[ListedLayer]) -> bytes | None:
     fitting: list[dict[str, Any]] = []
     files, room = 0, MAX_BYTES - 4096
     for layer in layers:
+        count = len(layer.files) + len(layer.folders)
+        if files + count > MOST_FILES:
+            continue
         value = _layer_to_json(layer)
-        files += len(layer.files) + len(layer.folders)
-        room -= len(canonical.dump_bytes(value)) + 1
-        if files > MOST_FILES or room < 0:
-            break
+        cost = len(canonical.dump_bytes(value)) + 1
+        if cost > room:
+            continue
+        files, room = files + count, room - cost
         fitting.append(value)
     if not fitting:
         return None
@@ -145,10 +150,10 @@ def _check_names(
     names = {file.name for file in files}
     if len(names) < len(files) or any(folder.name in names for folder in folders):
         raise Corrupt(f"{where} names a file twice", what=where)
-    for file in files:
-        parts = file.name.split("/")
+    for name in (*names, *(folder.name for folder in folders)):
+        parts = name.split("/")
         if any("/".join(parts[:count]) in names for count in range(1, len(parts))):
-            raise Corrupt(f"{where}: {file.name[:80]!r} lies in a file", what=where)
+            raise Corrupt(f"{where}: {name[:80]!r} lies in a file", what=where)
 
 
 def _file(value: dict[str, Any], where: str) -> ListedFile:
@@ -183,10 +188,11 @@ def _number(value: dict[str, Any], key: str, where: str, limit: int) -> int:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name stays in its folder, is spelled in the one way, and is Unicode text."""
+    """Whether a name stays in its folder, is spelled in the one way, and is short Unicode."""
     try:
         name.encode("utf-8")
-        return check_name(name, "the list of files") == name
+        plain = check_name(name, "the list of files") == name
+        return plain and name.count("/") < MOST_LEVELS
     except (UnicodeEncodeError, UnsafeMember):
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,8 @@ def test_it_is_never_larger_than_a_reader_takes() -> None:
     assert data is not None
     known = parse(data, KIT, [Descriptor("x", LAYER.digest, 1 << 40)])
     assert known == {LAYER.digest: largest}
+    # What follows a layer that does not fit is listed all the same.
+    assert dump(KIT, [layer(MOST_FILES + 1, 1), layer(5000, 1000), largest]) == data
 
 
 def first(value: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +106,8 @@ def first(value: dict[str, Any]) -> dict[str, Any]:
         lambda v: first(v).update(name="w/../one"),
         lambda v: first(v).update(name=""),
         lambda v: first(v).update(name=7),
+        lambda v: first(v).update(name="w/" * 256 + "one"),
+        lambda v: v["layers"][0]["folders"].append({"name": "w/one/in", "mode": 493}),
         lambda v: first(v).update(name="w/two é"),
         lambda v: first(v).update(name="w/two é/in"),
         lambda v: first(v).update(offset=0),
@@ -131,3 +136,12 @@ def test_a_hostile_one_is_refused_whole(change: Change) -> None:
 def test_what_is_no_document_is_refused(data: bytes) -> None:
     with pytest.raises(Corrupt):
         parse(data, KIT, [LAYER])
+
+
+def test_a_key_that_stands_twice_is_found_soon() -> None:
+    many = ",".join(f'"{number}":1' for number in range(200_000))
+    begun = time.process_time()
+    with pytest.raises(Corrupt, match="'199999' stands twice"):
+        parse(f'{{{many},"199999":1}}'.encode(), KIT, [LAYER])
+    # Looking through all names for each of them took minutes.
+    assert time.process_time() - begun < 10
