@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kitfast import _core, settings
+from kitfast import _core, offload, settings
 from kitfast.errors import NotFound
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.validate import clean
@@ -235,16 +235,16 @@ class _Opening:
             content = store.blobs.content(file.digest, file.size)
             if content is None:
                 source = self._source(kit, registry)
+                name_and_size = (file.digest, file.size)
+
+                def landing_of() -> _core.Landing:
+                    return _core.Landing.into_store(store.blobs, *name_and_size, "whole")
+
                 try:
-                    await land_file(
-                        source,
-                        layer,
-                        file,
-                        lambda: _core.Landing.into_store(
-                            store.blobs, file.digest, file.size, "whole"
-                        ),
-                    )
+                    await land_file(source, layer, file, landing_of)
                 except RangesRefused:
+                    # The layer comes whole; the room of what was begun is needed for it.
+                    await offload.run(lambda: landing_of().discard())
                     return None
                 content = store.blobs.content(file.digest, file.size)
         # An empty file has no content, and is never read.

@@ -213,6 +213,8 @@ async def test_a_file_is_opened_with_its_layer_where_it_must_be(
         assert file.verified
         assert file.read() == (folder / "w/a.bin").read_bytes()
     assert relay.sent > sum(SIZES.values())
+    # Nothing of a try with the file alone is left to take up room.
+    assert [path for path in (home / "landing").rglob("*") if path.is_file()] == []
 
 
 def test_small_files_come_in_runs() -> None:
