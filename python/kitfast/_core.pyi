@@ -420,7 +420,8 @@ class Target:
     def put(self, name: str, data: bytes, mode: int = 0o644) -> bool:
         """Writes a small file at once; False if one is there and is kept.
 
-        One that is there with the same bytes is fine whatever `existing` says, and counts.
+        One that is there with the same bytes is fine whatever `existing` says, and counts:
+        as kept with "keep", unless names are remembered, else as written.
 
         Raises:
             AlreadyExists: a file is there and must not be replaced.

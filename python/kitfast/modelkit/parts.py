@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload
@@ -21,6 +22,7 @@ from kitfast.modelkit.members import WINDOW
 from kitfast.modelkit.patterns import Chooser
 from kitfast.modelkit.published import find
 from kitfast.modelkit.ranges import RangesRefused, Window, read_range
+from kitfast.modelkit.space import Room, held
 from kitfast.oci.descriptor import Descriptor
 from kitfast.progress import Reporter
 from kitfast.together import together
@@ -138,7 +140,8 @@ async def choose(
 
 def _part(known: ListedLayer, layer: Descriptor, chooser: Chooser, verified: bool) -> Part:
     files = tuple(file for file in known.files if chooser.wants(file.name))
-    return Part(layer, files, known.folders, verified)
+    folders = tuple(folder for folder in known.folders if chooser.wants(folder.name))
+    return Part(layer, files, folders, verified)
 
 
 def _is_worthwhile(part: Part) -> bool:
@@ -159,8 +162,29 @@ def runs(files: Iterable[ListedFile]) -> list[Run]:
     return found
 
 
-async def fetch_part(source: Source, part: Part, target: _core.Target) -> None:
+def room_for_part(part: Part, target: _core.Target, staging: Path) -> Room:
+    """What fetching a part needs of the disk; what an earlier try took is ours already."""
+
+    def needed(file: ListedFile) -> int:
+        if file.size < PLACED:
+            return 0 if target.has_file(file.name) else file.size
+        if _has_published(target, file):
+            return 0
+        return max(0, file.size - held(staging, file.digest))
+
+    return Room(sum(needed(file) for file in part.files))
+
+
+async def fetch_part(
+    source: Source, part: Part, target: _core.Target, *, vouch: bool = False
+) -> None:
     """Fetches the wanted files of a layer into its target.
+
+    Args:
+        source: where the layer comes from.
+        part: what is wanted of it.
+        target: the folder.
+        vouch: look at the bytes of small files that are there, also where these are kept.
 
     Raises:
         AlreadyExists: a file is there and must not be replaced.
@@ -169,7 +193,7 @@ async def fetch_part(source: Source, part: Part, target: _core.Target) -> None:
         ProtocolError: the registry served parts, and files have their names, but then no
             more: the whole layer, coming after them, would seem to vouch for them.
     """
-    here, small, large = await offload.run(_sort, part, target)
+    here, small, large = await offload.run(_sort, part, target, vouch)
     for folder in part.folders:
         target.folder(folder.name, folder.mode)
     total = sum(file.size for file in (*here, *small))
@@ -219,7 +243,7 @@ def _given_up(part: Part, error: RangesRefused) -> ProtocolError:
 
 
 def _sort(
-    part: Part, target: _core.Target
+    part: Part, target: _core.Target, vouch: bool
 ) -> tuple[list[ListedFile], list[ListedFile], list[ListedFile]]:
     """Small files that are there, small ones that are not, large ones; kept ones are counted.
 
@@ -241,6 +265,8 @@ def _sort(
             continue
         if written:
             (large if file.size >= PLACED else small).append(file)
+        elif vouch and file.size < PLACED:
+            here.append(file)
         else:
             target.count_kept(1)
     return here, small, large

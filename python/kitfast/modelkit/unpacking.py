@@ -102,7 +102,6 @@ class Job:
         self.ways: set[str] = set()
         self.marker: Marker | None = None
         self.said: Marked | None = None
-        self.verified_kept = 0
         self.whole: Whole | None = None
         self.targets: dict[str, _core.Target] = {}
         self.layers = 0
@@ -207,16 +206,13 @@ class Job:
         return bool(self.include or self.exclude)
 
     async def _put_kitfile(self, kit: Kit) -> None:
-        target = await self._target()
-        before = target.kept
-        if target.put("Kitfile", yaml.to_bytes(kit.kitfile)):
-            # One that was kept because it is the same to the byte is as good as ours.
-            self.verified_kept += target.kept - before
+        # One that is there and the same to the byte is as good as ours.
+        (await self._target()).put("Kitfile", yaml.to_bytes(kit.kitfile))
 
     def _refuse_unverified(self) -> None:
         if self.marker is not None:
             kept = sum(target.kept for target in self.targets.values())
-            self.marker.refuse_unverified(kept - self.verified_kept)
+            self.marker.refuse_unverified(kept)
 
     async def _finish(self) -> None:
         for target in self.targets.values():
@@ -238,8 +234,11 @@ class Job:
         """What a whole layer needs of the disk: a link to the store needs nothing."""
         if is_local:
             return Room(0 if self.link else item.descriptor.size)
-        staging = self.directory / item.under / STAGING
-        return await offload.run(room_for, item, await self._target(item.under), staging)
+        target = await self._target(item.under)
+        return await offload.run(room_for, item, target, self._staging(item))
+
+    def _staging(self, item: Unpackable) -> Path:
+        return self.directory / item.under / STAGING
 
     def _flow(self) -> Flow | None:
         if not self.layers:
@@ -307,7 +306,7 @@ class Job:
 
             parts: Sequence[Part | None] = [None] * len(items)
             if self._is_choosy():
-                from kitfast.modelkit.parts import choose
+                from kitfast.modelkit.parts import choose, room_for_part
 
                 targets = [await self._target(item.under) for item in items]
                 parts = await choose(
@@ -319,10 +318,14 @@ class Job:
                     ),
                     unverified=self.unverified,
                 )
-                rooms = [
-                    Room(part.size) if part else await self._room(item, False)
-                    for item, part in zip(items, parts, strict=True)
-                ]
+                rooms: list[Room] = []
+                for item, part, target in zip(items, parts, targets, strict=True):
+                    staging = self._staging(item)
+                    rooms.append(
+                        await offload.run(room_for_part, part, target, staging)
+                        if part is not None
+                        else await self._room(item, False)
+                    )
                 require_rooms(self.directory, rooms)
 
             async def one(item: Unpackable, part: Part | None) -> None:
@@ -349,7 +352,7 @@ class Job:
         from kitfast.modelkit.ranges import RangesRefused
 
         try:
-            await fetch_part(source, part, target)
+            await fetch_part(source, part, target, vouch=self.marker is not None)
         except RangesRefused as error:
             self.arrivals.warnings.append(f"{error}: {part.layer.digest} is fetched whole")
             return False

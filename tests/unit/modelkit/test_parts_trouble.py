@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from tests.support.parts import PLAIN, SIZES, folder, found, pushed, relay, wanted
 from tests.support.registries import Running, plain_registry
 from tests.support.relay import Relay
 
-from kitfast import aio, errors
+from kitfast import _core, aio, errors
+from kitfast.modelkit import parts
+from kitfast.modelkit.collide import STAGING
+from kitfast.modelkit.fetch import Arrivals
+from kitfast.modelkit.filelist import ListedFile, ListedFolder, ListedLayer
+from kitfast.oci.descriptor import Descriptor
 from kitfast.settings import Network
 
 __all__ = ["folder", "plain_registry", "relay"]
@@ -87,6 +94,88 @@ async def test_a_registry_without_ranges_sends_the_layer(
         assert not list(out.glob(".kitfast-*"))
         (warning,) = done.warnings
         assert "does not serve parts of blobs" in warning
+
+
+@pytest.mark.parametrize("name", [".kitfast-x", "x" * 256])
+@pytest.mark.parametrize("is_folder", [False, True])
+async def test_a_layer_whose_list_names_what_no_folder_takes_comes_whole(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, is_folder: bool
+) -> None:
+    digest = "sha256:" + "ab" * 32
+    layer = Descriptor("application/x", digest, 10 << 20)
+    hostile = ListedFile(f"{name}/file", 512, 5, 0o644, "blake3:" + "cd" * 32)
+    good = ListedFile("file", 512, 5, 0o644, "blake3:" + "cd" * 32)
+    files, folders = ((good,), (ListedFolder(name, 0o755),)) if is_folder else ((hostile,), ())
+
+    async def find(*_: object) -> tuple[dict[str, ListedLayer], list[str]]:
+        return {digest: ListedLayer(digest, layer.size, files, folders)}, []
+
+    monkeypatch.setattr(parts, "find", find)
+    arrivals = Arrivals()
+    source = SimpleNamespace(registry=None, repository="r", arrivals=arrivals)
+    item = SimpleNamespace(core_shape="tar", descriptor=layer)
+    kit = SimpleNamespace(digest=digest, manifest=SimpleNamespace(layers=(layer,)))
+    wanted: list[Any] = [(item, _core.Target(tmp_path))]
+    chosen = await parts.choose(
+        cast("Any", source), cast("Any", kit), wanted, file_digests=True, unverified=False
+    )
+    assert chosen == [None]
+    (warning,) = arrivals.warnings
+    assert "is fetched whole: " in warning
+
+
+@pytest.mark.parametrize("existing", ["keep", "refuse"])
+async def test_what_a_killed_try_left_is_its_own_again(
+    tmp_path: Path, folder: Path, relay: Relay, existing: str
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    out, marker = tmp_path / "out", tmp_path / "marker"
+    names = ["w/a.bin", "w/config.json"]
+    (out / "w").mkdir(parents=True)
+    (out / "w/config.json").write_bytes((folder / "w/config.json").read_bytes())
+    done = await aio.unpack(
+        reference,
+        out,
+        include=names,
+        ignore_existing=existing == "keep",
+        marker=marker,
+        home=tmp_path / "home",
+        network=PLAIN,
+    )
+    assert (done.files, done.kept, done.verified) == (2, 0, "file")
+    assert marker.exists() and found(out) == wanted(folder, *names)
+    (out / "w/config.json").write_bytes(b"mine")
+    with pytest.raises(errors.AlreadyExists):
+        await aio.unpack(
+            reference,
+            out,
+            include=["config.json"],
+            ignore_existing=existing == "keep",
+            marker=marker,
+            home=tmp_path / "home",
+            network=PLAIN,
+        )
+    assert not marker.exists() and (out / "w/config.json").read_bytes() == b"mine"
+
+
+def test_a_part_needs_room_for_what_is_not_there(tmp_path: Path) -> None:
+    target = _core.Target(tmp_path)
+    large = ListedFile("large", 512, 4 << 20, 0o644, "blake3:" + "cd" * 32)
+    small = ListedFile("small", 5 << 20, 700, 0o644, "blake3:" + "ef" * 32)
+    layer = Descriptor("application/x", "sha256:" + "ab" * 32, 10 << 20)
+    part = parts.Part(layer, (large, small), (), True)
+    staging = tmp_path / STAGING
+
+    def needed() -> int:
+        return parts.room_for_part(part, target, staging).needed
+
+    assert needed() == (4 << 20) + 700
+    target.put("small", b"1" * 700)
+    assert needed() == 4 << 20
+    landing = _core.Landing.into_target(target, large.digest, large.size, "whole", "large")
+    landing.write(0, b"1" * (1 << 20))
+    landing.keep()
+    assert needed() <= 3 << 20
 
 
 @pytest.mark.parametrize("came", ["w/config.json", "w/a.bin"])

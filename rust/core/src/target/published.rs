@@ -16,6 +16,11 @@ impl Published {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether names are remembered.
+    pub(super) fn is_on(&self) -> bool {
+        self.lock().is_some()
+    }
+
     pub(super) fn note(&self, name: &Name) {
         if let Some(names) = &mut *self.lock() {
             names.push(name.clone());
