@@ -77,7 +77,7 @@ class Account:
             cores: how many it may use; None asks the system.
         """
         self._clock, self._cpu = clock, cpu
-        self._cores = cores or _cores()
+        self._cores = cores or available_cores()
         self._begun, self._cpu_begun = clock(), cpu()
         self._spans: list[_Span] = []
 
@@ -156,7 +156,8 @@ def _split(spans: list[_Span]) -> dict[Cause, float]:
     return {cause: max(seconds, 0.0) for cause, seconds in taken.items()}
 
 
-def _cores() -> int:
+def available_cores() -> int:
+    """How many cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # no such call on macOS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from time import monotonic
 from weakref import WeakKeyDictionary
 
 from kitfast._core import memory_limit
+from kitfast.transfer.account import available_cores
 from kitfast.transfer.gate import Gate
 from kitfast.transfer.pace import Pace
 from kitfast.transfer.plan import MIB
@@ -94,7 +94,7 @@ class Limits:
         if most_connections is None:
             most_connections = connections if connections < CONNECTIONS else MOST_CONNECTIONS
         self.most_connections = max(connections, most_connections)
-        self._pace = Pace(connections, self.most_connections, cores or _cores())
+        self._pace = Pace(connections, self.most_connections, cores or available_cores())
         self.connections = Gate(self._pace.width)
         self.start = self._pace.start
         self.downloads = Gate(blobs)
@@ -203,13 +203,6 @@ def shared(
             connections=connections, blobs=blobs, part_size=part_size, max_rate=max_rate
         )
     return held[settings]
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _default_bytes_ahead() -> int:
