@@ -177,7 +177,7 @@ class Blob:
             meter: counts them as the socket takes them, and can cancel.
 
         Raises:
-            FileError: the connection broke; its path is `the connection` then.
+            ConnectionFailed: the connection broke.
             Cancelled: the meter was cancelled.
             InvalidArgument, Corrupt, SourceChanged: as `read` does.
         """
@@ -606,7 +606,7 @@ class Landing:
             How many came; fewer when the other side ended the stream.
 
         Raises:
-            FileError: the connection broke.
+            ConnectionFailed: the connection broke.
             Cancelled: the meter was cancelled.
             NoSpace, UnsafeMember, AlreadyExists, InvalidArgument: as `write` does.
         """

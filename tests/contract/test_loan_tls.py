@@ -19,7 +19,7 @@ from tests.support.memory import MemoryLanding
 
 from kitfast import offload
 from kitfast._core import Meter
-from kitfast.errors import FileError
+from kitfast.errors import ConnectionFailed
 from kitfast.registry import Credentials, Registry
 from kitfast.registry.blobs import BlobStream
 from kitfast.registry.decrypt import Encrypted
@@ -174,7 +174,7 @@ async def test_an_end_inside_the_body_is_told(authority: Authority) -> None:
 async def test_a_broken_record_breaks_the_connection(authority: Authority) -> None:
     with Server(authority, half_and_noise, whole).running() as server:
         async with server.registry() as registry:
-            with pytest.raises(FileError, match="the connection"):
+            with pytest.raises(ConnectionFailed, match="the connection"):
                 await server.read(registry)
             assert await server.read(registry) == DATA
 

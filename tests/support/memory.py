@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from kitfast._core import Meter
-from kitfast.errors import ConnectionFailed, FileError, NotInRegistry, RegistryError
+from kitfast.errors import ConnectionFailed, NotInRegistry, RegistryError
 from kitfast.transfer.download import download
 from kitfast.transfer.limits import Limits, Patience
 from kitfast.transfer.plan import MIB
@@ -109,7 +109,7 @@ class MemoryLanding:
             try:
                 piece = os.read(socket, min(256 * 1024, length - done))
             except OSError as error:
-                raise FileError(f"the connection: {error}") from error
+                raise ConnectionFailed(f"the connection: {error}") from error
             if not piece:
                 break
             self.write(offset + done, piece)

@@ -23,7 +23,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from .._core import Meter
-from ..errors import Cancelled, FileError
+from ..errors import Cancelled, ConnectionFailed
 
 # Both fit a core's second cache together: the bytes are still warm when they are written.
 READ = 128 * 1024
@@ -104,7 +104,7 @@ class Encrypted:
             try:
                 count, ended = self._fill(memoryview(buffer)[:wanted], meter)
             except OSError as error:
-                raise FileError(f"the connection: {error}") from error
+                raise ConnectionFailed(f"the connection: {error}") from error
             if count:
                 begun = monotonic()
                 landing.write(at, buffer, count)

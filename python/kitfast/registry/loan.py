@@ -58,7 +58,7 @@ class Loan:
             How many came; fewer when the other side ended the stream.
 
         Raises:
-            FileError: The connection broke.
+            ConnectionFailed: The connection broke.
             Cancelled: The meter was cancelled.
             KitfastError: What the landing raises.
         """

@@ -9,7 +9,7 @@ from time import monotonic, perf_counter
 
 from kitfast import offload
 from kitfast._core import Meter
-from kitfast.errors import ConnectionFailed, FileError, ProtocolError
+from kitfast.errors import ConnectionFailed, ProtocolError
 from kitfast.transfer.account import Account
 from kitfast.transfer.ends import Arrival, BlobSource, Borrowed, Named, Stream
 from kitfast.transfer.plan import Part
@@ -64,10 +64,6 @@ class Placer:
                 meter=meter,
                 tick=tick,
             )
-        except FileError as error:
-            if not str(error).startswith("the connection"):
-                raise  # The disk's: asking again cannot help.
-            raise ConnectionFailed(str(error), transient=True) from error
         finally:
             tick()
             fetch.empty += meter.waiting

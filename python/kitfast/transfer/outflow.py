@@ -8,7 +8,6 @@ from time import monotonic, perf_counter
 
 from kitfast import offload
 from kitfast._core import Meter
-from kitfast.errors import ConnectionFailed, FileError
 from kitfast.transfer.account import Account
 from kitfast.transfer.ends import Content, Sends
 from kitfast.transfer.plan import MIB
@@ -22,10 +21,6 @@ SLICE = MIB
 # the next ones are read on a thread, and the loop stays free.
 SLOW_READ_SECONDS = 0.004
 READS_ON_A_THREAD = 64
-
-
-# What the core calls a socket where an error names a file.
-CONNECTION = "the connection"
 
 
 class Outflow:
@@ -105,10 +100,6 @@ class Outflow:
         self._first = monotonic()
         try:
             await offload.run(sends.send, socket, start, length, meter=meter, tick=tick)
-        except FileError as error:
-            if str(getattr(error, "path", "")) != CONNECTION:
-                raise
-            raise ConnectionFailed(str(error), transient=True) from error
         finally:
             tick()
             self._last = monotonic()

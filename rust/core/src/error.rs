@@ -17,6 +17,11 @@ pub enum Error {
         /// What the system answered.
         source: io::Error,
     },
+    /// A connection broke.
+    Connection {
+        /// What the system answered.
+        source: io::Error,
+    },
     /// The disk, or a quota on it, is full.
     NoSpace {
         /// The file that could not grow.
@@ -111,16 +116,13 @@ impl Error {
     #[must_use]
     pub fn again(&self) -> Self {
         match self {
-            Self::Io { path, source } => {
-                let source = source.raw_os_error().map_or_else(
-                    || std::io::Error::other(source.to_string()),
-                    std::io::Error::from_raw_os_error,
-                );
-                Self::Io {
-                    path: path.clone(),
-                    source,
-                }
-            }
+            Self::Io { path, source } => Self::Io {
+                path: path.clone(),
+                source: answer_again(source),
+            },
+            Self::Connection { source } => Self::Connection {
+                source: answer_again(source),
+            },
             Self::NoSpace { path } => Self::NoSpace { path: path.clone() },
             Self::DigestMismatch {
                 what,
@@ -147,10 +149,18 @@ impl Error {
     }
 }
 
+fn answer_again(source: &io::Error) -> io::Error {
+    source.raw_os_error().map_or_else(
+        || io::Error::other(source.to_string()),
+        io::Error::from_raw_os_error,
+    )
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
+            Self::Connection { source } => write!(f, "the connection: {source}"),
             Self::NoSpace { path } => write!(f, "{}: no space left on the device", path.display()),
             Self::DigestMismatch {
                 what,
@@ -172,7 +182,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { source, .. } => Some(source),
+            Self::Io { source, .. } | Self::Connection { source } => Some(source),
             _ => None,
         }
     }

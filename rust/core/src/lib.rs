@@ -7,6 +7,7 @@ pub mod error;
 pub mod landing;
 pub mod memory;
 pub mod meter;
+mod socket;
 pub mod store;
 pub mod tar;
 pub mod target;

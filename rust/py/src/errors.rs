@@ -18,6 +18,10 @@ fn build(py: Python<'_>, error: Error) -> PyResult<PyErr> {
             fields.set_item("errno", source.raw_os_error())?;
             "FileError"
         }
+        Error::Connection { source } => {
+            fields.set_item("errno", source.raw_os_error())?;
+            "ConnectionFailed"
+        }
         Error::NoSpace { path } => {
             fields.set_item("path", path)?;
             "NoSpace"

@@ -1,20 +1,18 @@
 //! Carries bytes from a socket straight into a landing, with nothing in between.
 
+use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
-use std::{io, mem};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::Landing;
 use super::shared::Shared;
 use crate::digest::buffer::{Buffer, SIZE};
-use crate::{Error, Meter, Result};
-
-/// How often a silent socket is left to look at the meter.
-const LOOK: Duration = Duration::from_millis(50);
+use crate::socket::{broken, wait};
+use crate::{Meter, Result};
 
 /// A waiting thread is woken for this much, not for every packet.
 const WAKE_FOR: usize = 128 << 10;
@@ -30,7 +28,7 @@ impl Landing {
     /// took. The socket may be in either blocking mode.
     ///
     /// # Errors
-    /// [`Error::Io`] when the connection breaks, [`Error::Cancelled`] soon after the meter
+    /// [`crate::Error::Connection`] when it breaks, [`crate::Error::Cancelled`] soon after the meter
     /// is, and what [`Landing::write`] fails with.
     pub fn receive(
         &self,
@@ -88,7 +86,7 @@ impl Intake<'_> {
                 Err(Errno::AGAIN) => {
                     let begun = Instant::now();
                     wake_for(socket, WAKE_FOR.min(room - self.held));
-                    let came = wait(socket)?;
+                    let came = wait(socket, PollFlags::IN)?;
                     self.meter.waited(begun.elapsed());
                     if !came || self.since.elapsed() > HOLD {
                         self.flush()?;
@@ -129,19 +127,6 @@ impl Intake<'_> {
     }
 }
 
-/// Waits until the socket has something to say; false when it is time to look at the meter.
-fn wait(socket: BorrowedFd<'_>) -> Result<bool> {
-    let limit = Timespec {
-        tv_sec: 0,
-        tv_nsec: LOOK.subsec_nanos().into(),
-    };
-    match poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&limit)) {
-        Ok(ready) => Ok(ready > 0),
-        Err(Errno::INTR) => Ok(true),
-        Err(error) => Err(broken(error)),
-    }
-}
-
 /// Sets how many bytes must be there before a wait for the socket ends.
 fn wake_for(socket: BorrowedFd<'_>, bytes: usize) {
     #[cfg(target_os = "linux")]
@@ -161,8 +146,4 @@ fn wake_for(socket: BorrowedFd<'_>, bytes: usize) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (socket, bytes);
-}
-
-fn broken(error: Errno) -> Error {
-    Error::io("the connection", io::Error::from(error))
 }

@@ -166,7 +166,7 @@ impl Departure {
         }
         let own = socket
             .try_clone_to_owned()
-            .map_err(|error| Error::io("the connection", error))?;
+            .map_err(|source| Error::Connection { source })?;
         self.advance(length - again, Some(own), meter)
     }
 

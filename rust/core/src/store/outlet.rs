@@ -1,15 +1,15 @@
 //! Writes to a socket that somebody else reads from, as fast as it takes bytes.
 
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
 use super::Blob;
-use crate::{Error, Meter, Result};
+use crate::socket::{self, broken};
+use crate::{Meter, Result};
 
 /// Bytes read and sent at a time: they stay in the core's own cache in between.
 const BUFFER: usize = 256 << 10;
@@ -22,9 +22,6 @@ const AT_ONCE: usize = 1 << 20;
 #[cfg(target_os = "linux")]
 const SLOW_READ: Duration = Duration::from_millis(4);
 
-/// How often a full socket is left to look at the meter.
-const LOOK: Duration = Duration::from_millis(50);
-
 impl Blob {
     /// Writes `length` bytes from `offset` on to a stream socket, in either blocking mode.
     ///
@@ -32,7 +29,7 @@ impl Blob {
     /// how long the reads took.
     ///
     /// # Errors
-    /// [`Error::Io`] when the connection breaks, [`Error::Cancelled`] soon after the meter
+    /// [`crate::Error::Connection`] when it breaks, [`crate::Error::Cancelled`] soon after the meter
     /// is, and what [`Blob::read`] fails with.
     pub fn send(
         &self,
@@ -133,26 +130,16 @@ pub(super) fn send_some(socket: impl AsFd, bytes: &[u8]) -> Result<usize> {
 
 /// Returns when the socket has room again; counts the time it took.
 pub(super) fn wait(socket: impl AsFd, meter: &Meter) -> Result<()> {
-    let limit = Timespec {
-        tv_sec: 0,
-        tv_nsec: LOOK.subsec_nanos().into(),
-    };
     loop {
         meter.check()?;
         let begun = Instant::now();
-        let ready = poll(&mut [PollFd::new(&socket, PollFlags::OUT)], Some(&limit));
+        let ready = socket::wait(&socket, PollFlags::OUT);
         meter.waited(begun.elapsed());
-        match ready {
-            // Also when the other side is gone: the next send says so.
-            Ok(1..) => return Ok(()),
-            Ok(0) | Err(Errno::INTR) => {}
-            Err(error) => return Err(broken(error)),
+        // Also when the other side is gone: the next send says so.
+        if ready? {
+            return Ok(());
         }
     }
-}
-
-fn broken(error: Errno) -> Error {
-    Error::io("the connection", io::Error::from(error))
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ fn a_broken_connection_loses_nothing() {
     let (near, mut far) = UnixStream::pair().unwrap();
     let broken = thread::spawn(move || far.read_exact(&mut vec![0; 1_500_000]).unwrap());
     let outcome = departure.send(near.as_fd(), 0, departure.size(), &Arc::default());
-    assert!(matches!(outcome, Err(Error::Io { .. })));
+    assert!(matches!(outcome, Err(Error::Connection { .. })));
     broken.join().unwrap();
     assert!(departure.hashed() >= 1_500_000);
     let (socket, read) = sink();
