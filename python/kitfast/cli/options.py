@@ -45,6 +45,16 @@ class Format(str, Enum):
     json = "json"
 
 
+#: The flag of verbs that fetch single files.
+FileDigests = Annotated[
+    bool | None,
+    Option(
+        "--file-digests/--no-file-digests",
+        help="Fetch single files by published digests; for a tag if not given.",
+    ),
+]
+
+
 def global_flags(
     config: Annotated[
         str | None,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from kitfast.cli.options import verb
+from kitfast.cli.options import FileDigests, verb
 from kitfast.cli.render.output import put_bytes
 from kitfast.cli.session import Session
 
@@ -24,13 +24,7 @@ def cat(
             help="Fetch only this file's bytes, which cannot be held against a digest.",
         ),
     ] = False,
-    file_digests: Annotated[
-        bool | None,
-        Option(
-            "--file-digests/--no-file-digests",
-            help="Fetch single files by published digests; for a tag if not given.",
-        ),
-    ] = None,
+    file_digests: FileDigests = None,
 ) -> None:
     """Write one file of a kit to standard output.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from kitfast.cli.options import verb
+from kitfast.cli.options import FileDigests, verb
 from kitfast.cli.render import human
 from kitfast.cli.session import Session
 
@@ -52,13 +52,7 @@ def unpack(
     remote: Annotated[
         bool, Option("--remote", "-r", help="Read from the registry, whatever the store has.")
     ] = False,
-    file_digests: Annotated[
-        bool | None,
-        Option(
-            "--file-digests/--no-file-digests",
-            help="Fetch single files by published digests; for a tag if not given.",
-        ),
-    ] = None,
+    file_digests: FileDigests = None,
     unverified: Annotated[
         bool,
         Option(

@@ -76,23 +76,29 @@ class Heartbeat:
 
 def _total(pieces: list[Progress]) -> int | None:
     """Bytes of all that is to be done, also of what has not begun; None while unknown."""
-    total = 0
-    for step in {piece.step for piece in pieces}:
-        same = [piece for piece in pieces if piece.step == step]
-        if any(piece.total is None for piece in same):
-            return None
-        begun = sum(piece.total or 0 for piece in same)
-        total += max(begun, *(piece.whole.size if piece.whole else 0 for piece in same))
-    return total
+    if any(piece.total is None for piece in pieces):
+        return None
+    return sum(
+        max(
+            sum(piece.total or 0 for piece in same),
+            *(piece.whole.size if piece.whole else 0 for piece in same),
+        )
+        for same in _by_step(pieces)
+    )
 
 
 def _count(pieces: list[Progress]) -> int:
     """How many pieces there are, also of those that have not begun."""
-    count = 0
-    for step in {piece.step for piece in pieces}:
-        same = [piece for piece in pieces if piece.step == step]
-        count += max(len(same), *(piece.whole.pieces if piece.whole else 0 for piece in same))
-    return count
+    return sum(
+        max(len(same), *(piece.whole.pieces if piece.whole else 0 for piece in same))
+        for same in _by_step(pieces)
+    )
+
+
+def _by_step(pieces: list[Progress]) -> list[list[Progress]]:
+    return [
+        [piece for piece in pieces if piece.step == step] for step in {one.step for one in pieces}
+    ]
 
 
 def _steps(pieces: list[Progress]) -> str:
