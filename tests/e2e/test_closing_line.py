@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,6 @@ LINE = re.compile(
     r"held back by (the network|the registry|the disk|the hash|the CPU|--max-rate) \d+ %$",
     re.MULTILINE,
 )
-
-
-@pytest.fixture
-def registry() -> Iterator[FaultyRegistry]:
-    """A registry that does nothing wrong."""
-    with FaultyRegistry() as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,6 @@ from tests.support.commands import Kitfast, wait
 from tests.support.faults import Fault, FaultyRegistry, always
 
 SIZE = 3 << 20
-
-
-@pytest.fixture
-def registry() -> Iterator[FaultyRegistry]:
-    """A registry that does nothing wrong."""
-    with FaultyRegistry() as running:
-        yield running
 
 
 @pytest.fixture

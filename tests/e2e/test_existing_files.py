@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +36,6 @@ def source(tmp_path: Path) -> Path:
     for name in ("config.json", "tokenizer.json", "README.md", "scripts/a.py", "scripts/b.py"):
         folders.write(source / name, name.encode() * 100)
     return source
-
-
-@pytest.fixture
-def registry() -> Iterator[FaultyRegistry]:
-    """A registry that counts what it sends."""
-    with FaultyRegistry() as running:
-        yield running
 
 
 @pytest.fixture(params=["tar", "raw", "gzip"])

@@ -21,13 +21,6 @@ SHARD = 12 * MIB
 
 
 @pytest.fixture
-def registry() -> Iterator[FaultyRegistry]:
-    """A registry that counts what it sends."""
-    with FaultyRegistry() as running:
-        yield running
-
-
-@pytest.fixture
 def volume(tmp_path: Path) -> Iterator[Path]:
     """A disk of 32 MiB."""
     with small_disk(tmp_path / "volume", 32) as mounted:
