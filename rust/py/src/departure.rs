@@ -11,7 +11,7 @@ use pyo3::types::PyBytes;
 use crate::errors::raise;
 use crate::landing::borrow;
 use crate::meter::{Meter, or_new};
-use crate::store::{LayerSource, Listed, PackedLayer, listed};
+use crate::store::{LayerSource, Listed, PackedLayer, bytes_of, listed};
 
 /// Sends a layer straight from its files, and hashes it while it goes.
 #[pyclass(frozen, module = "kitfast._core")]
@@ -74,15 +74,8 @@ impl Departure {
         offset: u64,
         length: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        // Checked before a buffer of that length is made.
-        let end = offset.checked_add(length as u64);
-        if end.is_none_or(|end| end > self.0.size()) {
-            let text = format!("{length} bytes at {offset} are not inside the layer");
-            return Err(raise(Error::invalid(text)));
-        }
-        PyBytes::new_with(py, length, |buffer| {
-            py.detach(|| self.0.read(offset, buffer)).map_err(raise)
-        })
+        let of = ("layer", self.0.size());
+        bytes_of(py, of, offset, length, |buffer| self.0.read(offset, buffer))
     }
 
     #[pyo3(signature = (socket, offset, length, meter = None))]

@@ -145,14 +145,9 @@ impl Blob {
         offset: u64,
         length: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        // Checked before a buffer of that length is made.
-        let end = offset.checked_add(length as u64);
-        if end.is_none_or(|end| end > self.inner.size()) {
-            let text = format!("{length} bytes at {offset} are not inside the blob");
-            return Err(raise(kitfast_core::Error::invalid(text)));
-        }
-        PyBytes::new_with(py, length, |buffer| {
-            py.detach(|| self.inner.read(offset, buffer)).map_err(raise)
+        let of = ("blob", self.inner.size());
+        bytes_of(py, of, offset, length, |buffer| {
+            self.inner.read(offset, buffer)
         })
     }
 
@@ -169,6 +164,25 @@ impl Blob {
         py.detach(|| self.inner.send(socket, offset, length, &meter))
             .map_err(raise)
     }
+}
+
+/// Makes bytes of what `read` fills in; `of` says what of, and how much there is of it.
+pub fn bytes_of<'py>(
+    py: Python<'py>,
+    of: (&str, u64),
+    offset: u64,
+    length: usize,
+    read: impl Fn(&mut [u8]) -> kitfast_core::Result<()> + Sync,
+) -> PyResult<Bound<'py, PyBytes>> {
+    // Checked before a buffer of that length is made.
+    let end = offset.checked_add(length as u64);
+    if end.is_none_or(|end| end > of.1) {
+        let text = format!("{length} bytes at {offset} are not inside the {}", of.0);
+        return Err(raise(kitfast_core::Error::invalid(text)));
+    }
+    PyBytes::new_with(py, length, |buffer| {
+        py.detach(|| read(buffer)).map_err(raise)
+    })
 }
 
 /// The local store.

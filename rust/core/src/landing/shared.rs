@@ -82,22 +82,13 @@ impl Shared {
     ///
     /// No byte is ever written twice: one that was hashed is the one that is published.
     pub fn write(&self, offset: u64, data: &[u8]) -> Result<()> {
-        let pieces = self.claim(self.bounded(offset, data.len())?)?;
-        if pieces.is_empty() {
-            return Ok(());
-        }
-        let written = self.put(&pieces, offset, data);
+        let (pieces, written) = self.put(offset, data)?;
         self.complete(&pieces, written, None)
     }
 
     /// The same with the first `length` bytes of a buffer that the front may hash from.
     pub fn write_buffer(&self, offset: u64, buffer: Buffer, length: usize) -> Result<()> {
-        let range = self.bounded(offset, length)?;
-        let pieces = self.claim(range.clone())?;
-        if pieces.is_empty() {
-            return Ok(());
-        }
-        let written = self.put(&pieces, offset, &buffer[..length]);
+        let (pieces, written) = self.put(offset, &buffer[..length])?;
         // Where somebody else wrote a part of it, what is in the file may differ.
         let own: u64 = pieces
             .iter()
@@ -107,17 +98,15 @@ impl Shared {
         self.complete(&pieces, written, warm)
     }
 
-    fn bounded(&self, offset: u64, length: usize) -> Result<Range<u64>> {
-        let end = offset.checked_add(length as u64);
+    /// Claims what of the bytes is neither there nor on its way, and writes that.
+    fn put(&self, offset: u64, data: &[u8]) -> Result<(Vec<Piece>, Result<()>)> {
+        let end = offset.checked_add(data.len() as u64);
         let end = end.filter(|&end| end <= self.plan.size).ok_or_else(|| {
             let size = self.plan.size;
             Error::invalid(format!("a write beyond the {size} bytes of the blob"))
         })?;
-        Ok(offset..end)
-    }
-
-    fn put(&self, pieces: &[Piece], offset: u64, data: &[u8]) -> Result<()> {
-        pieces.iter().try_for_each(|piece| {
+        let pieces = self.claim(offset..end)?;
+        let written = pieces.iter().try_for_each(|piece| {
             let from = (piece.range.start - offset) as usize;
             let to = (piece.range.end - offset) as usize;
             let file = piece.extent.map_or(0, |index| index + 1);
@@ -128,7 +117,8 @@ impl Shared {
                 .file
                 .write_all_at(&data[from..to], piece.at)
                 .map_err(|error| Error::io(self.path_of(piece), error))
-        })
+        });
+        Ok((pieces, written))
     }
 
     fn claim(&self, range: Range<u64>) -> Result<Vec<Piece>> {
@@ -154,6 +144,9 @@ impl Shared {
         written: Result<()>,
         warm: Option<(u64, Buffer, usize)>,
     ) -> Result<()> {
+        if pieces.is_empty() {
+            return Ok(());
+        }
         let mut state = self.lock();
         for piece in pieces {
             state.flying.remove(piece.range.clone());
