@@ -1,4 +1,4 @@
-"""Publishes the list of a kit's files beside the kit, and finds it again.
+"""Publishes the list of a kit's files beside it, finds it, and takes it away.
 
 The list is an artifact of its own whose subject is the kit's manifest (image-spec 1.1,
 manifest, "subject"), so the kit's own bytes and digest stay what they are.
@@ -6,11 +6,12 @@ manifest, "subject"), so the kit's own bytes and digest stay what they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload
-from kitfast.errors import Corrupt, KitfastError, UnsafeMember
+from kitfast.errors import Corrupt, KitfastError, NotInRegistry, UnsafeMember
 from kitfast.modelkit.filelist import FILES, ListedLayer, dump, listed, parse
 from kitfast.modelkit.kit import Kit
 from kitfast.modelkit.memory import MemoryBlob
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 # Image-spec 1.1, manifest, "Guidance for an Empty Descriptor".
 EMPTY = b"{}"
 EMPTY_CONFIG = Descriptor("application/vnd.oci.empty.v1+json", digests.of(EMPTY), len(EMPTY))
-#: Lists that are read of one kit: one is the rule, the others are of other versions.
+#: Lists that are looked at of one kit: one is the rule, the others are of other versions.
 MOST_LISTS = 4
 
 
@@ -133,6 +134,69 @@ async def find(
     return found, warnings
 
 
+async def lists_of(registry: Registry, repository: str, kit: str) -> tuple[list[str], list[str]]:
+    """Names the lists that go when the kit goes: to be asked for while the kit is there.
+
+    What lists referrers may be anybody's, and may name any manifest of the repository: only
+    what says itself that it is the list of this kit counts, and what is not there any more.
+
+    Returns:
+        Their digests, and warnings about lists that could not be looked at.
+    """
+    ours: list[str] = []
+    try:
+        entries = await registry.referrers(repository, kit, FILES)
+    except KitfastError as error:
+        return ours, [_left_behind(error)]
+    warnings: list[str] = []
+    for entry in entries[:MOST_LISTS]:
+        try:
+            await _manifest(registry, repository, kit, entry)
+        except NotInRegistry:
+            pass
+        except Corrupt:
+            continue
+        except KitfastError as error:
+            warnings.append(_left_behind(error))
+            continue
+        ours.append(entry.digest)
+    return ours, warnings
+
+
+async def withdraw(
+    registry: Registry, repository: str, kit: str, lists: Collection[str]
+) -> list[str]:
+    """Deletes lists of a kit that is gone, also from the index under the tag.
+
+    Returns:
+        Warnings about what is still there.
+    """
+    from kitfast.registry.referrers import unlist
+
+    if not lists:
+        return []
+    try:
+        # First out of the index: some registries keep what an index names.
+        await unlist(registry, repository, kit, lists)
+        for digest in lists:
+            # Some registries delete what refers to a manifest together with it.
+            with contextlib.suppress(NotInRegistry):
+                await registry.delete_manifest(repository, digest)
+    except KitfastError as error:
+        return [_left_behind(error)]
+    return []
+
+
+async def _manifest(registry: Registry, repository: str, kit: str, entry: Descriptor) -> Manifest:
+    """Reads the manifest of a list, which must be one and that of the kit."""
+    fetched = await registry.manifest(repository, entry.digest)
+    manifest = parse_manifest(fetched.data, fetched.media_type)
+    subject = manifest.subject
+    if manifest.artifact_type != FILES or subject is None or subject.digest != kit:
+        raise Corrupt("the list of files is that of another kit")
+    return manifest
+
+
 async def _read(
     registry: Registry,
     repository: str,
@@ -140,12 +204,8 @@ async def _read(
     layers: Sequence[Descriptor],
     entry: Descriptor,
 ) -> dict[str, ListedLayer]:
-    fetched = await registry.manifest(repository, entry.digest)
-    manifest = parse_manifest(fetched.data, fetched.media_type)
-    subject = manifest.subject
+    manifest = await _manifest(registry, repository, kit, entry)
     blobs = [layer for layer in manifest.layers if layer.media_type == FILES]
-    if manifest.artifact_type != FILES or subject is None or subject.digest != kit:
-        raise Corrupt("the list of files is that of another kit")
     if len(blobs) != 1 or blobs[0].size > MAX_BYTES:
         raise Corrupt("the list of files is no single, small document")
     data = await registry.blob_bytes(repository, blobs[0].digest, blobs[0].size)
@@ -158,6 +218,10 @@ def unpublished(error: KitfastError) -> str:
         f"the digests of single files were not published: {error}; whoever wants single "
         "files of this kit fetches their whole layers"
     )
+
+
+def _left_behind(error: KitfastError) -> str:
+    return f"the published digests of single files may still be in the registry: {error}"
 
 
 def _unusable(error: KitfastError) -> str:

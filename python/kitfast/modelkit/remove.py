@@ -1,4 +1,4 @@
-"""`remove`: takes kits out of the store, or a tag out of a registry."""
+"""`remove`: takes kits out of the store, or a kit out of a registry."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from kitfast import offload, settings
 from kitfast.errors import InvalidArgument, KitfastError, NotFound
 from kitfast.modelkit.kit import local_digest
+from kitfast.modelkit.published import lists_of, withdraw
 from kitfast.modelkit.remote import connected
 from kitfast.oci import reference as references
 from kitfast.oci.reference import Reference
@@ -22,13 +23,15 @@ class Removed:
     """What `remove` did.
 
     `freed` is the number of bytes that are free again, or None when another process
-    was using the store: then the next `remove` frees them.
+    was using the store: then the next `remove` frees them. `warnings` are about digests of
+    single files that may still be in the registry, though their kit is not.
     """
 
     references: tuple[str, ...]
     digests: tuple[str, ...]
     failures: tuple[str, ...] = ()
     freed: int | None = 0
+    warnings: tuple[str, ...] = ()
 
 
 async def remove(
@@ -46,7 +49,8 @@ async def remove(
         reference: the kit; further tags (`repository:a,b`) are removed as well.
         force: remove the kit with all its tags.
         all: remove every kit without a tag; with `force`, every kit.
-        remote: delete the manifest in the registry, not in the store.
+        remote: delete the manifest in the registry, and with it the digests of single files
+            that a push published beside it; nothing in the store.
 
     Raises:
         NotFound: there is no such kit (`NotInRegistry` in a registry).
@@ -122,10 +126,12 @@ async def _remove_remote(reference: str | None, folder: Path, network: Network |
     parsed = references.parse(reference)
     digests: list[str] = []
     failures: list[str] = []
+    warnings: list[str] = []
     async with connected(parsed, folder, network) as registry:
         for index, one in enumerate(parsed.each()):
             try:
                 fetched = await registry.manifest(one.repository, one.target)
+                lists, unsure = await lists_of(registry, one.repository, fetched.digest)
                 await registry.delete_manifest(one.repository, fetched.digest)
             except KitfastError as error:
                 if index == 0:
@@ -133,4 +139,8 @@ async def _remove_remote(reference: str | None, folder: Path, network: Network |
                 failures.append(str(error))
             else:
                 digests.append(fetched.digest)
-    return Removed((str(parsed),), tuple(dict.fromkeys(digests)), tuple(failures))
+                warnings += unsure
+                warnings += await withdraw(registry, one.repository, fetched.digest, lists)
+    return Removed(
+        (str(parsed),), tuple(dict.fromkeys(digests)), tuple(failures), warnings=tuple(warnings)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -83,6 +84,36 @@ async def note_by_tag(
     document["manifests"] = [*listed, entry.to_json()]
     data = canonical.dump_bytes(document)
     await registry.put_manifest(repository, fallback_tag(subject), data, OCI_INDEX)
+
+
+async def unlist(
+    registry: Registry, repository: str, subject: str, digests: Collection[str]
+) -> None:
+    """Takes manifests out of the index under the tag, which goes with the last of them.
+
+    What others have listed there stays as it is.
+
+    Raises:
+        Corrupt: Something that is no index has the tag.
+        RegistryError: The registry refused.
+    """
+    tag = fallback_tag(subject)
+    try:
+        fetched = await registry.manifest(repository, tag)
+    except NotInRegistry:
+        return
+    document = load_object(fetched.data, "the list of referrers")
+    listed = objects(document, "manifests", "the list of referrers")
+    left = [one for one in listed if one.get("digest") not in digests]
+    if left == listed:
+        return
+    if not left:
+        # By digest, as few registries delete a tag alone; no other tag names this index.
+        await registry.delete_manifest(repository, fetched.digest)
+    else:
+        document["manifests"] = left
+        data = canonical.dump_bytes(document)
+        await registry.put_manifest(repository, tag, data, OCI_INDEX)
 
 
 async def _tagged(session: Session, repository: str, subject: str, ask: Ask) -> dict[str, Any]:
