@@ -131,7 +131,7 @@ class _Download:
 
     def _next_part(self) -> Part | None:
         wish = self._landing.wanted_header() if self._ranges_work else None
-        return self._plan.take(self._limits.connections.width, wish)
+        return self._plan.take(self._limits.connections.width, wish, self._limits.largest_part)
 
     async def _complete(self, fetch: Fetch) -> None:
         """Asks again for what a request left, until it is down or given up."""
@@ -260,6 +260,8 @@ class _Download:
         patience = self._limits.patience
         while True:
             await asyncio.sleep(min(patience.stall / 8, patience.hedge / 4))
+            # Silence tells of a link, too: a lone connection that hangs gets company.
+            self._limits.received(0)
             now = monotonic()
             for fetch in list(self._flying):
                 known = self._durations or fetch.answered or self._is_small_change(fetch)

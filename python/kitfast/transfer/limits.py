@@ -13,12 +13,17 @@ from kitfast._core import memory_limit
 from kitfast.transfer.account import available_cores
 from kitfast.transfer.gate import Gate
 from kitfast.transfer.pace import Pace
-from kitfast.transfer.plan import MIB
+from kitfast.transfer.plan import LARGEST_PART, MIB
 from kitfast.transfer.rate import Bucket
 
 CONNECTIONS = 8
 MOST_CONNECTIONS = 32
 BLOBS_SIDE_BY_SIDE = 5
+
+# What a lone connection is asked for at a time: a request costs some registries 5 ms of
+# CPU, which shows where the link outruns the machine.
+LONG_PART_SECONDS = 0.5
+LONGEST_PART = 512 * MIB
 
 # Bytes on their way or written but not hashed yet. Up to this much the hash may
 # fall behind before fewer parts are asked for; they sit in the page cache, which
@@ -56,9 +61,9 @@ class Patience:
 class Limits:
     """One budget of connections and of bytes for every blob of every kit.
 
-    `connections` starts at one for every two cores, at two at least, which is all that
-    a link faster than the machine needs; on any other it goes on with `start`, grows
-    while the total rate still rises and shrinks when a registry asks for it.
+    `connections` starts at one for every two cores, which is all that a link faster than
+    the machine needs; on any other it goes on with `start`, grows while the total rate
+    still rises and shrinks when a registry asks for it.
     """
 
     def __init__(
@@ -163,6 +168,12 @@ class Limits:
             self._lag[owner] = count
         else:
             self._lag.pop(owner, None)
+
+    @property
+    def largest_part(self) -> int:
+        """Bytes to ask for at once at most: the more, the faster a lone connection is."""
+        alone = int(self._pace.alone_rate * LONG_PART_SECONDS)
+        return max(min(alone, LONGEST_PART, self.bytes_ahead // 2), LARGEST_PART)
 
     @property
     def bytes_free(self) -> int:

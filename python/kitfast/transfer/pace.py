@@ -9,9 +9,12 @@ WINDOW_SECONDS = 0.5
 # More connections must bring this much more, or they are given up again.
 WORTHWHILE = 1.08
 
-# As many bytes a second as this over each of a connection for every two cores keep all
-# cores busy with reading, writing and hashing: more would only contend for them.
-FAST = 150e6
+# As many bytes a second as this for every two cores keep them all busy with reading,
+# writing and hashing: more connections than one for each two would contend for them.
+FAST = 300e6
+
+# On a link that fast a wider try is a loss, most likely, and waits for so many windows.
+PATIENCE_WHEN_FAST = 4
 
 # Enough to tell a fast link from a slow one.
 GLANCE_SECONDS = 0.05
@@ -23,9 +26,9 @@ CALM_SECONDS = 15.0
 class Pace:
     """A hill climber over the number of connections; the caller brings the clock.
 
-    It begins with a connection for every two cores, but with two at least, and stays
-    with those only on a link that outruns the machine; on any other it goes on with
-    `start` after a twentieth of a second.
+    It begins with a connection for every two cores, and stays with those only on a link
+    that outruns the machine; on any other it goes on with `start` after a twentieth of a
+    second.
     It widens by half, waits one window for the new connections to speed up,
     measures one, and goes back if that was no gain. After each vain attempt it
     waits twice as many windows before the next one.
@@ -34,13 +37,13 @@ class Pace:
     def __init__(self, start: int, most: int, cores: int) -> None:
         """Begins at `start` connections, or fewer on few cores, and never exceeds `most`."""
         self.start = max(min(start, most), 1)
-        self.width = min(self.start, max(cores // 2, 2))
+        self.width = self._enough = min(self.start, max(cores // 2, 1))
         self._most = max(most, 1)
-        self._floor_rate = 0.0
+        self._rate = self._floor_rate = 0.0
         self._before: int | None = None
         self._settling = True
         self._patience = 2
-        self._rest = 0
+        self._rest = PATIENCE_WHEN_FAST if self.width < self.start else 0
         self._calm_until = 0.0
         self._refused_until = 0.0
         self._window_start: float | None = None
@@ -51,6 +54,11 @@ class Pace:
         """Says that the first bytes are about to come."""
         if self._window_start is None:
             self._window_start = now
+
+    @property
+    def alone_rate(self) -> float:
+        """Bytes a second of the one connection that outruns the machine; 0 without one."""
+        return self._rate if self.width == 1 < self.start else 0.0
 
     def received(self, count: int, now: float, *, full: bool) -> int:
         """Counts bytes that arrived and returns the width to use from now on.
@@ -66,11 +74,13 @@ class Pace:
         self._window_bytes += count
         self._window_full = self._window_full and full
         elapsed = now - self._window_start
+        if elapsed >= GLANCE_SECONDS and self._window_full:
+            self._rate = self._window_bytes / elapsed
         if elapsed >= GLANCE_SECONDS and self.width < self.start and not self._window_full:
             # What came while nobody waited for a connection says nothing of the link.
             self._window_start, self._window_bytes, self._window_full = now, 0, True
         elif elapsed >= GLANCE_SECONDS and self._is_too_narrow(self._window_bytes / elapsed, now):
-            self.width = self.start
+            self.width, self._rest = self.start, 0
             self._window_start, self._window_bytes, self._window_full = now, 0, True
         elif elapsed >= WINDOW_SECONDS:
             self._judge(self._window_bytes / elapsed, now)
@@ -99,7 +109,7 @@ class Pace:
 
     def _is_too_narrow(self, rate: float, now: float) -> bool:
         calm = now < self._refused_until
-        return self.width < self.start and not calm and rate < FAST * self.width
+        return self.width < self.start and not calm and rate < FAST * self._enough
 
     def _judge(self, rate: float, now: float) -> None:
         if not self._window_full or now < self._calm_until:

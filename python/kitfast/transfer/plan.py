@@ -30,21 +30,22 @@ class Part:
         return self.end - self.start
 
 
-def part_size(remaining: int, connections: int) -> int:
+def part_size(remaining: int, connections: int, most: int = LARGEST_PART) -> int:
     """How large the next part is when `remaining` bytes are left for `connections`.
 
     Parts are large while there is much left and shrink towards the end, so that
-    all connections finish at about the same time.
+    all connections finish at about the same time; a lone one has none to wait for.
 
     Args:
         remaining: bytes nobody has asked for yet.
         connections: how many connections share them, at least 1.
+        most: bytes of the largest part.
 
     Returns:
-        A size in bytes between `SMALLEST_PART` and `LARGEST_PART`.
+        A size in bytes between `SMALLEST_PART` and `most`.
     """
-    share = remaining // (2 * max(connections, 1))
-    return min(max(share, SMALLEST_PART), LARGEST_PART)
+    share = remaining // (2 * connections) if connections > 1 else remaining
+    return min(max(share, SMALLEST_PART), most)
 
 
 class Plan:
@@ -68,13 +69,19 @@ class Plan:
     def __bool__(self) -> bool:
         return bool(self._ranges)
 
-    def take(self, connections: int, wish: tuple[int, int] | None = None) -> Part | None:
+    def take(
+        self,
+        connections: int,
+        wish: tuple[int, int] | None = None,
+        most: int = LARGEST_PART,
+    ) -> Part | None:
         """Takes the next part: the wished-for header first, else the lowest range.
 
         Args:
             connections: how many connections share what is left.
             wish: (offset, length) of a header worth fetching on its own; ignored
                 where it is not among the ranges any more.
+            most: bytes of the largest part.
 
         Returns:
             The part, which is no longer in the plan, or None when nothing is left.
@@ -86,7 +93,7 @@ class Plan:
         if not self._ranges:
             return None
         first = self._ranges[0]
-        size = self._fixed or part_size(self.remaining, connections)
+        size = self._fixed or part_size(self.remaining, connections, most)
         end = first.start + size
         if first.end - end < size // SLIVER:
             end = first.end

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.support.memory import MemoryUploads, random_blob
 
 from kitfast.transfer import limits as limits_module
 from kitfast.transfer.limits import Limits, Patience, forget_hosts, shared
-from kitfast.transfer.plan import MIB
+from kitfast.transfer.plan import LARGEST_PART, MIB
 from kitfast.transfer.upload import upload
 
 
@@ -43,6 +45,37 @@ def test_refusals_and_failures_narrow_the_gate() -> None:
     assert limits.connections.width == 4
     limits.failed()
     assert limits.connections.width == 3
+
+
+@pytest.mark.parametrize(
+    ("ahead", "rate", "expected"),
+    [
+        (1024 * MIB, 600 * MIB, 300 * MIB),
+        (1024 * MIB, 4000 * MIB, 512 * MIB),
+        (128 * MIB, 600 * MIB, 64 * MIB),
+        (1024 * MIB, 10 * MIB, LARGEST_PART),
+    ],
+)
+async def test_a_lone_fast_connection_is_asked_for_half_a_second(
+    monkeypatch: pytest.MonkeyPatch, ahead: int, rate: int, expected: int
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(limits_module, "monotonic", lambda: now)
+    limits = Limits(cores=2, bytes_ahead=ahead)
+    assert limits.largest_part == LARGEST_PART, "before anything is known"
+
+    async def one_more() -> None:
+        async with limits.connections:
+            pass
+
+    async with limits.connections:
+        waiting = asyncio.create_task(one_more())
+        await asyncio.sleep(0)
+        limits.answered("fast.test", 0.001)
+        now += 0.125
+        limits.received(rate // 8)
+        assert limits.largest_part == expected
+    await waiting
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,21 @@ def test_a_slow_link_is_known_as_soon_as_it_has_answered() -> None:
 
 def test_many_cores_begin_with_what_was_asked_for() -> None:
     assert Pace(8, 32, 16).width == 8
-    assert Pace(8, 32, 2).width == Pace(8, 32, 1).width == 2
+    assert Pace(8, 32, 2).width == Pace(8, 32, 1).width == 1
+
+
+def test_the_rate_of_a_lone_connection_is_known_while_it_is_alone() -> None:
+    pace = Pace(8, 32, 2)
+    pace.begin(0.0)
+    pace.received(40 * MB, 0.04, full=True)
+    assert pace.alone_rate == 0, "too early to say"
+    pace.received(50 * MB, 0.1, full=True)
+    assert pace.alone_rate == 900 * MB
+    assert drive(pace, lambda width: 900 * MB, 1.9, 0.1) and pace.width == 1
+    assert 890 * MB < pace.alone_rate < 910 * MB
+    drive(pace, lambda width: 900 * MB, 1.5, 2.0)
+    assert pace.width == 2 and pace.alone_rate == 0
+    assert on_a_slow_link(Pace(8, 32, 2)).alone_rate == 0
 
 
 def test_a_link_that_was_not_made_use_of_is_not_judged() -> None:

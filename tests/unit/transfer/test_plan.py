@@ -33,6 +33,13 @@ def test_more_connections_make_smaller_parts_never_too_small() -> None:
     assert part_size(0, 0) == SMALLEST_PART
 
 
+def test_a_lone_connection_is_asked_for_as_much_as_may_be() -> None:
+    assert part_size(512 * MIB, 1) == LARGEST_PART
+    assert part_size(512 * MIB, 1, 300 * MIB) == 300 * MIB
+    assert part_size(100 * MIB, 1, 300 * MIB) == 100 * MIB
+    assert Plan([(0, 512 * MIB)]).take(1, most=400 * MIB) == Part(0, 400 * MIB)
+
+
 def test_a_fixed_size_replaces_the_adaptive_one() -> None:
     sizes = [part.length for part in drain(Plan([(0, 10 * MIB)], fixed=4 * MIB))]
     assert sizes == [4 * MIB, 4 * MIB, 2 * MIB]

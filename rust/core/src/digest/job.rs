@@ -8,7 +8,7 @@ use super::sha256::State;
 use crate::{Error, Result};
 
 /// Buffers after a wait until a feed that no longer waits is worth a thread of its own.
-const PATIENCE: u32 = 32;
+const PATIENCE: u32 = 256;
 
 /// A feed on its way through the pool.
 pub(super) struct Job {
