@@ -36,11 +36,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust/core rust/py -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python/kitfast -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help setup test demo wheel interop test-slow bench bench-pack bench-hash docs format lock clean
+.PHONY: help setup test demo wheel interop test-slow bench bench-pack bench-unpack bench-hash docs format lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; \
-		do printf 'make %-10s %s\n' "$$name" "$$text"; done
+		do printf 'make %-12s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMPS)/core ## make .venv: locked dependencies and a release build of the core
 
@@ -69,6 +69,9 @@ test-slow: setup $(STAMPS)/demo ## run the tests too slow for the quick suite: h
 
 bench-pack: setup ## measure packing and verifying beside kit (ARGS="--case zstd --scale 0.25")
 	$(BIN)/python benches/pack.py $(ARGS)
+
+bench-unpack: setup ## measure unpacking from the store beside kit and cp, on XFS and ext4
+	$(BIN)/python benches/unpack.py $(ARGS)
 
 bench-hash: setup ## measure SHA-256 on one core beside OpenSSL's
 	$(BIN)/python benches/hash.py $(ARGS)

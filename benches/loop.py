@@ -1,4 +1,4 @@
-"""An XFS of its own on a file, where contents are cloned instead of copied."""
+"""A file system of its own on a file: XFS, which clones contents, or ext4."""
 
 from __future__ import annotations
 
@@ -9,29 +9,38 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+#: What each is made with.
+FLAGS = {"xfs": ("-m", "reflink=1"), "ext4": ("-F",)}
+
 
 class NoLoop(Exception):
     """Why there can be none on this machine."""
 
 
 @contextlib.contextmanager
-def mounted(folder: Path, size: int) -> Iterator[Path]:
+def mounted(folder: Path, size: int, kind: str = "xfs") -> Iterator[Path]:
     """Makes and mounts it within `folder`, and takes it all away again.
 
+    Args:
+        folder: where its file lies meanwhile.
+        size: its bytes.
+        kind: `xfs` or `ext4`.
+
     Raises:
-        NoLoop: it needs root, `mkfs.xfs` and a loop device.
+        NoLoop: it needs root, the program that makes it, and a loop device.
     """
     if os.geteuid() != 0:
         raise NoLoop("only root can mount")
-    if shutil.which("mkfs.xfs") is None:
-        raise NoLoop("mkfs.xfs is not on PATH")
-    image, place = folder / "xfs", folder / "mounted"
+    make, flags = f"mkfs.{kind}", FLAGS[kind]
+    if shutil.which(make) is None:
+        raise NoLoop(f"{make} is not on PATH")
+    image, place = folder / "disk", folder / "mounted"
     place.mkdir()
     with image.open("wb") as file:
         # mkfs.xfs refuses less than 300 MB.
         file.truncate(max(size, 400 << 20))
     try:
-        _run("mkfs.xfs", "-q", "-m", "reflink=1", str(image))
+        _run(make, "-q", *flags, str(image))
         _run("mount", "-o", "loop", str(image), str(place))
         try:
             yield place

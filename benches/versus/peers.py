@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -107,6 +108,14 @@ def _kit_command(verb: str) -> Callable[[str, Work], list[str]]:
     return command
 
 
+def _kit_twice(path: str, work: Work) -> list[str]:
+    """What kit users do who want their bytes verified: every byte is written twice."""
+    local = [path, "unpack", work.reference, "-d", str(work.into / "out"), "--progress", "none"]
+    local += ["--config", str(work.into / "home")]
+    both = f"{shlex.join(_kit_command('pull')(path, work))} && {shlex.join(local)}"
+    return ["sh", "-c", both]
+
+
 def _oras(path: str, work: Work) -> list[str]:
     flags = ["--plain-http"] if work.link.plain_http else ["--ca-file", str(work.link.authority)]
     # A kit's layers carry no titles: copying into a layout is oras's way to fetch them.
@@ -164,6 +173,7 @@ PEERS = (
     Peer("kitfast unpack", True, kitfast, _kitfast_command(["unpack"]), env=_authority),
     Peer("kit pull", True, program("kit"), _kit_command("pull")),
     Peer("kit unpack", False, program("kit"), _kit_command("unpack")),
+    Peer("kit pull + unpack", True, program("kit"), _kit_twice),
     Peer("blocking", True, lambda: sys.executable, _script("blocking.py"), env=_authority),
     Peer("oras", True, program("oras"), _oras),
     Peer("crane", True, program("crane"), _crane, env=_authority),
