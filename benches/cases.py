@@ -1,4 +1,4 @@
-"""Runs a bench's cases in turns, one program after the other, and writes the ratios."""
+"""Runs a bench's cases in turns, one program after another; writes the ratios."""
 
 from __future__ import annotations
 
