@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,20 @@ async def test_an_upload_that_never_holds_is_given_up(content: Content) -> None:
         await push(sink, content=content)
     assert len(sink.of("patch")) == QUICK.attempts
     assert caught.value.hint is not None and "not sent again" in caught.value.hint
+
+
+async def test_a_cancelled_upload_leaves_nothing_with_the_registry(content: Content) -> None:
+    limits = small_parts(max_rate=2 * PART)
+    with FaultyRegistry() as sink:
+        task = asyncio.create_task(push(sink, content=content, limits=limits))
+        while len(sink.of("patch")) < 2:
+            await asyncio.sleep(0.01)
+        begun = time.monotonic()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - begun < 1
+        assert len(sink.of("delete")) == 1 and sink.sessions == {}
 
 
 async def test_a_refusal_is_final(content: Content) -> None:

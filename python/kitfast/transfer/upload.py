@@ -34,6 +34,8 @@ HASHED_FIRST = MIB
 
 # Longer than that nobody waits for a registry to throw an upload away.
 FORGET_SECONDS = 5.0
+# After a Ctrl-C even less: the program has to end within a second.
+CANCELLED_SECONDS = 0.5
 
 RESUMES = "run the same command again: blobs the registry has are not sent again"
 
@@ -144,6 +146,7 @@ class _Upload:
         self._sent = 0
         self._resumed = False
         self._lost = False
+        self._session: UploadSession | None = None
         self._trouble = Trouble(
             f"{registry.host}/{repository}",
             blob,
@@ -158,7 +161,18 @@ class _Upload:
         session = await self._open(mount_from)
         if session is None:
             return Uploaded("mounted")
+        try:
+            return await self._deliver(session, chunk)
+        except asyncio.CancelledError:
+            # No later push takes it up: what the registry lacks then goes in a new one.
+            if self._session is not None:
+                await self._forget_soon(self._session)
+            raise
+
+    async def _deliver(self, session: UploadSession | None, chunk: int) -> Uploaded:
+        """Sends the blob by this upload, or by others in its place."""
         while session is not None:
+            self._session = session
             before = self._counted
             try:
                 if not await self._is_ready(session):
@@ -210,6 +224,25 @@ class _Upload:
         """Tells the registry that an upload will not go on; it expires by itself otherwise."""
         with contextlib.suppress(RegistryError, ConnectionError, asyncio.TimeoutError):
             await asyncio.wait_for(session.cancel(), FORGET_SECONDS)
+
+    async def _forget_soon(self, session: UploadSession) -> None:
+        """Tells it while somebody waits for the program to end.
+
+        A registry may still be at the bytes that were under way, and refuse until it has
+        noticed that no more come.
+        """
+
+        async def insist() -> None:
+            while True:
+                try:
+                    return await session.cancel()
+                except RegistryError as error:
+                    if error.status not in (409, 416):
+                        raise
+                await asyncio.sleep(CANCELLED_SECONDS / 10)
+
+        with contextlib.suppress(RegistryError, ConnectionError, asyncio.TimeoutError):
+            await asyncio.wait_for(insist(), CANCELLED_SECONDS)
 
     async def _open(self, mount_from: str | None = None) -> UploadSession | None:
         """Opens an upload; None when the blob was mounted instead."""

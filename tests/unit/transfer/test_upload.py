@@ -225,6 +225,56 @@ async def test_nobody_waits_long_for_an_upload_to_be_forgotten(
         await asyncio.wait_for(send(sink), 5)
 
 
+class Cancelled(MemoryUploads):
+    """Hangs in one call, and answers those that give the upload up by a script."""
+
+    def __init__(self, hangs_in: str, *answers: Exception | float) -> None:
+        super().__init__()
+        self.hangs_in, self.answers = hangs_in, list(answers)
+        self.hung = asyncio.Event()
+
+    async def act(self, call: str) -> None:
+        await super().act(call)
+        if call == self.hangs_in:
+            self.hung.set()
+            await asyncio.sleep(60)
+        if call == "cancel" and self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            await asyncio.sleep(answer)
+
+
+@pytest.mark.parametrize(
+    ("hangs_in", "answers", "asked", "cancelled"),
+    [
+        ("patch", [], 1, 1),
+        ("put", [], 1, 1),
+        ("head", [], 0, 0),
+        ("start", [], 0, 0),
+        # It has not noticed yet that no more bytes come.
+        ("patch", [RegistryError("busy", status=416)] * 2, 3, 1),
+        ("patch", [RegistryError("no", status=405)], 1, 0),
+        ("patch", [ConnectionFailed("broke")], 1, 0),
+        ("patch", [60.0], 1, 0),
+        ("patch", [RegistryError("busy", status=409)] * 99, None, 0),
+    ],
+)
+async def test_the_registry_hears_of_an_upload_that_is_cancelled(
+    hangs_in: str, answers: list[Exception | float], asked: int | None, cancelled: int
+) -> None:
+    sink = Cancelled(hangs_in, *answers)
+    task = asyncio.create_task(send(sink))
+    await asyncio.wait_for(sink.hung.wait(), 5)
+    begun = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - begun < 0.8
+    assert asked is None or sink.calls.count("cancel") == asked
+    assert sink.cancelled == cancelled
+
+
 async def test_slow_reads_leave_the_loop_free() -> None:
     class SlowDisk(MemoryBlob):
         def read(self, offset: int, length: int) -> bytes:
