@@ -10,8 +10,12 @@ from kitfast.cli.collector import spared
 
 def program() -> int:
     """The program `kitfast`: `main` for what its command line says, in its own process."""
-    with spared():
-        return main()
+    try:
+        with spared():
+            return main()
+    except KeyboardInterrupt:  # while it imports what it needs: no verb has begun
+        sys.stderr.write("\n")
+        return 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -88,3 +88,30 @@ def test_a_second_signal_kills_at_once() -> None:
     status, errors, seconds = stop(DEAF, signal.SIGINT, signal.SIGINT)
     assert (status, errors) == (130, "")
     assert seconds < 0.8
+
+
+# Ctrl-C comes as soon as anybody asks for the module, and Python sees it there.
+WHILE_IMPORTING = """
+import os, signal, sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, CtrlC())
+sys.argv[1:] = ["list"]
+from kitfast.cli import program
+sys.exit(program())
+"""
+
+
+@pytest.mark.parametrize("module", ["kitfast.cli.process", "typer", "asyncio"])
+def test_ctrl_c_while_the_program_starts_ends_it_without_a_traceback(module: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", WHILE_IMPORTING.format(module=module)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr, ended.stdout) == (130, "\n", "")
