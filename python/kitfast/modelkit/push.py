@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kitfast import settings
 from kitfast.errors import InvalidArgument, InvalidReference
-from kitfast.modelkit.build import Choices
+from kitfast.modelkit.build import Choices, existing_folder
 from kitfast.modelkit.kit import Kit, need_local
 from kitfast.modelkit.memory import MemoryBlob
 from kitfast.modelkit.published import publish_stored
@@ -98,6 +98,7 @@ async def push(
         from kitfast.modelkit.push_folder import push_folder
 
         if destination is None:
+            existing_folder(folder)
             raise InvalidArgument(
                 f"{source}: is a folder, and nothing says where to push it",
                 hint="add where to: kitfast push DIRECTORY registry.example/team/model:v1",

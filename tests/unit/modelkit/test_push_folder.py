@@ -177,3 +177,5 @@ async def test_what_a_folder_cannot_be_pushed_with_says_what_to_do(
         await aio.push(folder, "r.example/a@sha256:" + "0" * 64, home=home)
     with pytest.raises(errors.NotFound, match="no such folder"):
         await aio.push("./nothing-here", "r.example/a:v1", home=home)
+    with pytest.raises(errors.NotFound, match="no such folder"):
+        await aio.push("./nothing-here", home=home)
