@@ -113,6 +113,18 @@ def test_existing_target(kitfast: Kitfast, folder: Path, tmp_path: Path) -> None
     assert (target / "m.bin").read_bytes() == (folder / "m.bin").read_bytes()
 
 
+def test_marker_where_nothing_can_be_written(
+    kitfast: Kitfast, folder: Path, tmp_path: Path
+) -> None:
+    kitfast.run("pack", folder, "--tag", "kit:v1")
+    place, target = tmp_path / "place", tmp_path / "target"
+    place.mkdir(mode=0o555)
+    words = ("unpack", "kit:v1", "--dir", target, "--marker", place / "marker")
+    outcome = kitfast.run(*words, status=None, before=as_plain_user)
+    refused(outcome, f"{place}: the marker cannot be written there")
+    assert not target.exists()
+
+
 def test_target_is_a_file(kitfast: Kitfast, folder: Path, tmp_path: Path) -> None:
     kitfast.run("pack", folder, "--tag", "kit:v1")
     folders.write(tmp_path / "target", b"mine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kitfast.errors import AlreadyExists, Corrupt, InvalidArgument
+from kitfast.errors import AlreadyExists, Corrupt, FileError, InvalidArgument
 from kitfast.store.files import file_error, read_bounded, write_atomically
 
 KIND = "kitfast unpacked"
@@ -49,6 +50,36 @@ class Marker:
         self.path = path
         self.directory = directory
         self.choice = choice
+
+    def require_place(self) -> None:
+        """Refuses a place where no marker can stand, before anything is fetched for it.
+
+        Raises:
+            InvalidArgument: it is the folder it vouches for, or holds that.
+            FileError: it is a folder, lies in a file, or its folder cannot be written.
+        """
+        root = self.directory.resolve()
+        if self.path.resolve() in (root, *root.parents):
+            raise InvalidArgument(
+                f"{self.path}: is the folder that is unpacked into, or one above it: no marker",
+                hint="name a file for the marker, such as DIR/.complete",
+            )
+        if self.path.is_dir():
+            raise self._refusal(self.path, "is a folder, and no place for a marker", errno.EISDIR)
+        above = next(path for path in self.path.parents if os.path.lexists(path))
+        if not above.is_dir():
+            raise self._refusal(above, "is no folder, and can hold no marker", errno.ENOTDIR)
+        if not os.path.lexists(self.path) and not os.access(above, os.W_OK | os.X_OK):
+            why = "the marker cannot be written there"
+            raise self._refusal(above, why, errno.EACCES)
+
+    def _refusal(self, path: Path, why: str, number: int) -> FileError:
+        return FileError(
+            f"{path}: {why}",
+            path=path,
+            errno=number,
+            hint="name a file for the marker, in a folder that can be written",
+        )
 
     def read(self) -> Marked | None:
         """What the marker says, if all of its files stand as they stood when it was written.

@@ -67,16 +67,22 @@ async def unpack(
 
     Raises:
         NotFound: neither the store nor the registry holds the kit.
-        FileError: `directory`, or what should hold it, is no folder.
+        FileError: `directory`, or what should hold it, is no folder; or no marker can be
+            written where it should be.
         AlreadyExists: a file is there, and neither option says what to do with it. Where
             the kit's manifest tells, nothing has been fetched or written by then. Or files
             were kept, and no marker can vouch for them.
         DigestMismatch: a layer is not what the manifest says; none of its files is left.
     """
     if overwrite and ignore_existing:
-        raise InvalidArgument("overwrite and ignore_existing exclude each other")
+        raise InvalidArgument(
+            "--overwrite and --ignore-existing exclude each other", hint="leave one out"
+        )
     if unverified and marker is not None:
-        raise InvalidArgument("a marker vouches for verified files: not with unverified ones")
+        raise InvalidArgument(
+            "a marker vouches for verified files: not with unverified ones",
+            hint="leave out --unverified or --marker",
+        )
     parsed = references.parse(reference)
     if len(parsed.each()) > 1:
         raise InvalidArgument(f"{reference}: unpack takes one tag", hint="name one tag only")
@@ -85,6 +91,8 @@ async def unpack(
     existing = "overwrite" if overwrite else "keep" if ignore_existing else "refuse"
     choice = Choice(tuple(filters), tuple(include), tuple(exclude))
     vouching = None if marker is None else Marker(Path(marker), Path(directory), choice)
+    if vouching is not None:
+        await offload.run(vouching.require_place)
     said = None if vouching is None else await offload.run(vouching.read)
     if said is not None and said.verified != "layer" and not _takes_lists(parsed, file_digests):
         # It vouches for files that were held against less than is asked for now.

@@ -70,6 +70,27 @@ def _cut(file: Path) -> None:
     os.truncate(file, 1)
 
 
+async def test_a_place_for_no_marker_is_refused_before_anything_is_written(
+    kit: Kit, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    cases: dict[Path, type[errors.KitfastError]] = {
+        tmp_path / "folder": errors.FileError,
+        tmp_path / "file" / "marker": errors.FileError,
+        kit.target: errors.InvalidArgument,
+        tmp_path: errors.InvalidArgument,
+    }
+    for marker, kind in cases.items():
+        with pytest.raises(kind, match="marker") as refused:
+            await kit.unpack(marker=marker)
+        assert "name a file for the marker" in str(refused.value.hint)
+        assert not kit.target.exists()
+    # Where nothing is yet, folders are made.
+    await kit.unpack(marker=tmp_path / "some" / "where" / "marker")
+    assert kit.is_whole()
+
+
 @pytest.mark.parametrize("harm", [_remove, _touch, _cut])
 async def test_a_file_that_changed_is_seen(kit: Kit, harm: Callable[[Path], None]) -> None:
     await kit.unpack()
