@@ -33,7 +33,7 @@ def candidates(kit: Kit, path: str) -> list[Unpackable]:
     """
     found = [item for item in kit.unpackables() if _may_hold(item, path)]
     if not found:
-        raise _missing(kit, path)
+        raise missing(kit, path)
     return found
 
 
@@ -64,11 +64,12 @@ def find(kit: Kit, item: Unpackable, path: str, read: Callable[[int, int], bytes
             return Extent(item, offset, length)
 
 
-def _missing(kit: Kit, path: str) -> NotFound:
+def missing(kit: Kit, path: str) -> NotFound:
+    """The error for a path that no layer of a kit holds a file at."""
     return NotFound(
         f"{kit.reference}: has no file {path}",
         what=path,
-        hint="`kitfast info` shows the paths of its entries; folders cannot be read",
+        hint="`kitfast info` shows the Kitfile with its entries' paths; folders cannot be read",
     )
 
 

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kitfast import _core, offload, settings
-from kitfast.errors import NotFound
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.validate import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
-from kitfast.modelkit.members import Extent, candidates, find
+from kitfast.modelkit.members import Extent, candidates, find, missing
 from kitfast.modelkit.ranges import read_range
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.resolve import parse_address
@@ -192,7 +191,7 @@ class _Opening:
             found = find(kit, item, path, read)
             if found is not None:
                 return KitFile(path, found, read, local, self.worker.close)
-        raise NotFound(f"{kit.reference}: has no file {path}", what=path)
+        raise missing(kit, path)
 
     async def _enter(self, reference: str) -> tuple[Home, Kit, Registry | None]:
         stack = self.worker.stack

@@ -72,8 +72,9 @@ async def test_a_file_of_the_store_needs_no_registry(tmp_path: Path, folder: Pat
         assert file.read() == (folder / name).read_bytes()
         file.close()
     for missing in ("weights", "weights/no", "nothing"):
-        with pytest.raises(errors.NotFound, match="has no file"):
+        with pytest.raises(errors.NotFound, match="has no file") as told:
             await aio.open("local:v1", missing, home=home)
+        assert "kitfast info" in str(told.value.hint)
     await aio.pack(folder, tags=["zipped:v1"], compression="zstd", home=home)
     with pytest.raises(errors.InvalidArgument) as told:
         await aio.open("zipped:v1", "README.md", home=home)
