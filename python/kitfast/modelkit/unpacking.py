@@ -99,6 +99,7 @@ class Job:
         self.exclude: list[str] = []
         self.file_digests: bool | None = None
         self.unverified = False
+        self.uses_lists = False
         self.ways: set[str] = set()
         self.marker: Marker | None = None
         self.said: Marked | None = None
@@ -309,13 +310,14 @@ class Job:
                 from kitfast.modelkit.parts import choose, room_for_part
 
                 targets = [await self._target(item.under) for item in items]
+                self.uses_lists = settings.file_digests(
+                    self.file_digests, otherwise=reference.digest is None
+                )
                 parts = await choose(
                     source,
                     kit,
                     list(zip(items, targets, strict=True)),
-                    file_digests=settings.file_digests(
-                        self.file_digests, otherwise=reference.digest is None
-                    ),
+                    file_digests=self.uses_lists,
                     unverified=self.unverified,
                 )
                 rooms: list[Room] = []
@@ -360,7 +362,8 @@ class Job:
         self.ways.add("file" if part.verified else "none")
         if part.files and not part.verified:
             many = "1 file" if len(part.files) == 1 else f"{len(part.files)} files"
-            self.arrivals.warnings.append(
-                f"{many} of {part.layer.digest}: NOT verified, as no digest of them is published"
-            )
+            why = "no digest of them is published"
+            if not self.uses_lists:
+                why = "published digests of files are not used here"
+            self.arrivals.warnings.append(f"{many} of {part.layer.digest}: NOT verified, as {why}")
         return True

@@ -116,7 +116,7 @@ async def test_unverified_says_so(tmp_path: Path, folder: Path, relay: Relay) ->
     assert relay.sent < SIZES["w/a.bin"] + 10 * (64 << 10)
     (warning,) = done.warnings
     assert warning.startswith("2 files of sha256:")
-    assert "NOT verified" in warning
+    assert warning.endswith("NOT verified, as no digest of them is published")
     # Where there are digests, they are used.
     listed = await pushed(folder, tmp_path, relay, "listed", True)
     done = await aio.unpack(
@@ -128,6 +128,17 @@ async def test_unverified_says_so(tmp_path: Path, folder: Path, relay: Relay) ->
         network=PLAIN,
     )
     assert (done.verified, done.warnings) == ("file", ())
+    # Where nobody looks for them, nothing is said of their being published.
+    done = await aio.unpack(
+        listed,
+        tmp_path / "unlooked",
+        include=["a.bin"],
+        unverified=True,
+        file_digests=False,
+        home=tmp_path / "home",
+        network=PLAIN,
+    )
+    assert done.verified == "none" and done.warnings[0].endswith("are not used here")
 
 
 async def test_files_in_the_way_are_seen_before_anything_is_fetched(
