@@ -37,6 +37,7 @@ class Resolved:
     path: str
     digest: str
     fetched: int
+    warnings: tuple[str, ...] = ()
 
     def __fspath__(self) -> str:
         return self.path
@@ -88,7 +89,7 @@ async def resolve(
                 progress=progress,
             )
             await offload.run(partial.rename, tree)
-            return Resolved(str(tree), digest, done.fetched)
+            return Resolved(str(tree), digest, done.fetched, done.warnings)
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,12 @@ class Job:
             self._tidy()
             raise
         targets = list(self.targets.values())
+        files = sum(target.files for target in targets)
+        kept = sum(target.kept for target in targets)
+        if not files and not kept and (wanted.each or self._is_choosy()):
+            self.arrivals.warnings.append(
+                f"{reference}: no file in it fits what was asked for, and none was written"
+            )
         try:
             if self.marker is not None:
                 await self._vouch(self.marker, digest, parents)
@@ -187,9 +193,9 @@ class Job:
         return Unpacked(
             digest,
             str(self.directory),
-            sum(target.files for target in targets),
+            files,
             sum(target.bytes for target in targets),
-            sum(target.kept for target in targets),
+            kept,
             self.arrivals.fetched,
             self.arrivals.reused,
             not local[str(reference)],

@@ -47,7 +47,7 @@ async def test_only_the_bytes_of_the_files_cross(
     assert done.fetched <= size + 10 * 512
     # That the layer holds no such file is the list's word, too.
     assert done.verified == "file"
-    assert done.warnings == ()
+    assert len(done.warnings) == (not names)  # only of a pattern that fits nothing
     if "w/config.json" in names:
         assert (out / "w/config.json").stat().st_mode & 0o777 == 0o600
 

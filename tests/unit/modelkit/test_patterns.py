@@ -48,6 +48,8 @@ async def test_only_what_fits_is_written(
         done = await aio.unpack(reference, out, remote=remote, home=home, network=PLAIN, **patterns)
         written = files(out)
         assert (len(written), done.files, done.kept) == (count, count, 0), patterns
+        # What fits nothing is most often a slip of the pen.
+        assert len(done.warnings) == (not count), patterns
         assert all(name.startswith(start) for name in written)
         found = tree(out)
         assert all(found[name] == everything[name] for name in written if name != "Kitfile")
