@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.support import folders
-from tests.support.commands import Kitfast, wait
+from tests.support.commands import Kitfast, refused, wait
 from tests.support.faults import Fault, FaultyRegistry, always
 
 SIZE = 3 << 20
@@ -83,6 +83,19 @@ def test_an_unpack_is_planned_and_nothing_is_written(
     other.run("pull", pushed, "--plain-http")
     assert planned(other, "unpack", pushed)["fetch"] == 0
     assert planned(other, "unpack", pushed, "--remote")["fetch"] == whole["fetch"]
+
+
+def test_what_a_marker_vouches_for_would_not_come(
+    other: Kitfast, registry: FaultyRegistry, pushed: str, tmp_path: Path
+) -> None:
+    words = ("unpack", pushed, "--dir", tmp_path / "target", "--marker", tmp_path / "marker")
+    assert planned(other, *words)["fetch"] > 2 * SIZE and not list(tmp_path.glob("marker"))
+    other.run(*words, "--plain-http")
+    assert planned(other, *words)["fetch"] == 0
+    assert planned(other, *words, "--filter", "docs")["fetch"] > 0, "another choice is not there"
+    # What the unpack would be refused for, the plan is, too.
+    for wrong in (("--marker", tmp_path), ("--unverified",)):
+        refused(other.run(*words, *wrong, "--dry-run", "--plain-http", status=None), "marker")
 
 
 def test_what_a_broken_unpack_left_in_its_folder_is_counted_and_stays(

@@ -15,10 +15,12 @@ from kitfast.kitfile.match import Unpackable
 from kitfast.modelkit.collide import left_to_fetch
 from kitfast.modelkit.fetch import Arrivals, Source, landing_shapes
 from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
+from kitfast.modelkit.marker import Choice, Marker
 from kitfast.modelkit.parents import chain
 from kitfast.modelkit.parts import choose
 from kitfast.modelkit.patterns import may_want
 from kitfast.modelkit.remote import connected, limits_for
+from kitfast.modelkit.unpack import already
 from kitfast.oci import reference as references
 from kitfast.oci.descriptor import Descriptor
 from kitfast.oci.reference import Reference
@@ -73,6 +75,7 @@ async def preview(
     remote: bool | None = None,
     file_digests: bool | None = None,
     unverified: bool = False,
+    marker: str | os.PathLike[str] | None = None,
     home: Path | None = None,
     network: Network | None = None,
 ) -> Preview:
@@ -84,14 +87,20 @@ async def preview(
         directory: that folder; what an unpack that broke has left there is counted.
         filters, include, exclude, file_digests, unverified: as in `unpack`; without a
             published list, the headers of layers are read to find files `unverified`.
+        marker: as in `unpack`; where it vouches for the kit, nothing would come.
         remote: as in `unpack`: True plans to fetch whatever the store has.
 
     Raises:
         NotInRegistry: there is no such kit.
+        FileError: no marker can be written where it should be.
     """
     parsed = references.parse(reference)
     network = network or settings.network()
     folder = home or settings.home()
+    choice = Choice(tuple(filters), tuple(include), tuple(exclude))
+    place = Path("." if directory is None else directory)
+    vouching = None if marker is None else Marker(Path(marker), place, choice)
+    said = await already(vouching, parsed, file_digests, unverified)
     # As the verbs: an unpack from a registry needs no store.
     needs_store = not unpack or parsed.is_local or remote is False
     async with (opened if needs_store else opened_if_there)(folder) as store:
@@ -103,6 +112,8 @@ async def preview(
         for one in parsed.each():
             kits += [kit async for kit in chain(one, job.resolve)]
         wanted = parse_filters(filters)
+        if said and (said.digest, *said.parents) == tuple(kit.digest for kit in kits):
+            return job.sum_up(kits[0])
         for number, kit in enumerate(kits):
             chosen = wanted if not number else wanted.for_parent()
             if not unpack:

@@ -10,7 +10,7 @@ from pathlib import Path
 from kitfast import offload, settings
 from kitfast.errors import FileError, InvalidArgument
 from kitfast.kitfile.filter import parse_filters
-from kitfast.modelkit.marker import Choice, Marker
+from kitfast.modelkit.marker import Choice, Marked, Marker
 from kitfast.modelkit.unpacking import Job, Unpacked, unchanged
 from kitfast.oci import reference as references
 from kitfast.oci.reference import Reference
@@ -78,11 +78,6 @@ async def unpack(
         raise InvalidArgument(
             "--overwrite and --ignore-existing exclude each other", hint="leave one out"
         )
-    if unverified and marker is not None:
-        raise InvalidArgument(
-            "a marker vouches for verified files: not with unverified ones",
-            hint="leave out --unverified or --marker",
-        )
     parsed = references.parse(reference)
     if len(parsed.each()) > 1:
         raise InvalidArgument(f"{reference}: unpack takes one tag", hint="name one tag only")
@@ -91,12 +86,7 @@ async def unpack(
     existing = "overwrite" if overwrite else "keep" if ignore_existing else "refuse"
     choice = Choice(tuple(filters), tuple(include), tuple(exclude))
     vouching = None if marker is None else Marker(Path(marker), Path(directory), choice)
-    if vouching is not None:
-        await offload.run(vouching.require_place)
-    said = None if vouching is None else await offload.run(vouching.read)
-    if said is not None and said.verified != "layer" and not _takes_lists(parsed, file_digests):
-        # It vouches for files that were held against less than is asked for now.
-        said = None
+    said = await already(vouching, parsed, file_digests, unverified)
     if said is not None and said.digest == parsed.digest:
         return await unchanged(said, Path(directory))
     folder = home or settings.home()
@@ -110,6 +100,29 @@ async def unpack(
         job.file_digests, job.unverified = file_digests, unverified
         job.marker, job.said = vouching, said
         return await job.run(parsed, wanted, remote)
+
+
+async def already(
+    marker: Marker | None, reference: Reference, file_digests: bool | None, unverified: bool
+) -> Marked | None:
+    """What a marker vouches for already, as far as it is good enough for this call.
+
+    Raises:
+        InvalidArgument, FileError, AlreadyExists: there can be no such marker.
+    """
+    if marker is None:
+        return None
+    if unverified:
+        raise InvalidArgument(
+            "a marker vouches for verified files: not with unverified ones",
+            hint="leave out --unverified or --marker",
+        )
+    await offload.run(marker.require_place)
+    said = await offload.run(marker.read)
+    if said is not None and said.verified != "layer" and not _takes_lists(reference, file_digests):
+        # It vouches for files that were held against less than is asked for now.
+        return None
+    return said
 
 
 def _takes_lists(reference: Reference, file_digests: bool | None) -> bool:

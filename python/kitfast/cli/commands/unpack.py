@@ -104,6 +104,7 @@ def unpack(
                 remote=True if remote else None,
                 file_digests=file_digests,
                 unverified=unverified,
+                marker=marker,
                 home=session.home,
                 network=session.network,
             )
