@@ -319,7 +319,7 @@ async def _read(source: Source, layer: Descriptor, run: Run) -> bytes:
     if not run.length:
         return b""
     limits = source.limits
-    async with limits.connections:
+    async with limits.unmeasured:
         if limits.rate is not None:
             await limits.rate.take(run.length)
         with source.arrivals.account.during("network"):

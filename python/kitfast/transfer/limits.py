@@ -64,6 +64,9 @@ class Limits:
     `connections` starts at one for every two cores, which is all that a link faster than
     the machine needs; on any other it goes on with `start`, grows while the total rate
     still rises and shrinks when a registry asks for it.
+
+    `unmeasured` is for uploads and for reads that are not downloads: nothing is learnt from
+    their rate, so they begin with `start`, and a narrow `connections` is not theirs.
     """
 
     def __init__(
@@ -102,6 +105,7 @@ class Limits:
         self._pace = Pace(connections, self.most_connections, cores or available_cores())
         self.connections = Gate(self._pace.width)
         self.start = self._pace.start
+        self.unmeasured = Gate(self.start)
         self.downloads = Gate(blobs)
         self.uploads = Gate(blobs)
         self._blobs = blobs
@@ -183,6 +187,9 @@ class Limits:
     def _apply(self, width: int) -> None:
         if width != self.connections.width:
             self.connections.resize(width)
+        others = max(width, self._pace.start)
+        if others != self.unmeasured.width:
+            self.unmeasured.resize(others)
 
 
 def middle(times: Collection[float]) -> float:

@@ -248,7 +248,7 @@ class _Upload:
         """Opens an upload; None when the blob was mounted instead."""
         while True:
             try:
-                async with self._limits.connections:
+                async with self._limits.unmeasured:
                     with self._account.during("registry"):
                         return await self._registry.start_upload(
                             self._repository,
@@ -262,7 +262,7 @@ class _Upload:
         """Sends what the session lacks, and closes it."""
         size = self._blob.size
         chunk = max(chunk, session.min_chunk)
-        async with self._limits.connections:
+        async with self._limits.unmeasured:
             small = size <= chunk and session.offset == 0
             if self._digest is not None and (small or self._in_one_piece(session)):
                 body = self._outflow.body(0, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from tests.support.memory import MemoryUploads, random_blob
@@ -105,3 +106,40 @@ async def test_uploads_come_back_to_their_number_after_one_was_lost() -> None:
         blob = random_blob(1000, seed=seed)
         await upload(MemoryUploads(), "r", blob, blob, limits=limits)
     assert limits.uploads.width == 4
+
+
+async def test_uploads_are_as_many_as_was_asked_for_on_few_cores() -> None:
+    limits = Limits(connections=8, blobs=4, cores=2)
+    assert limits.connections.width == 1
+    sending, most = 0, 0
+
+    class Counting(MemoryUploads):
+        async def start_upload(self, *args: Any, **more: Any) -> Any:
+            session = await super().start_upload(*args, **more)
+            assert session is not None
+            put = session.put
+
+            async def counted(*args: Any, **more: Any) -> None:
+                nonlocal sending, most
+                sending += 1
+                most = max(most, sending)
+                await put(*args, **more)
+                sending -= 1
+
+            session.put = counted  # type: ignore[method-assign]
+            return session
+
+    blobs = [random_blob(3 * MIB, seed=seed) for seed in range(6)]
+    sink = Counting()
+    await asyncio.gather(*[upload(sink, "r", one, one, limits=limits) for one in blobs])
+    assert most == 4 and len(sink.blobs) == 6
+
+
+def test_what_is_not_measured_shrinks_and_grows_with_the_rest() -> None:
+    limits = Limits(cores=2)
+    assert limits.unmeasured.width == 8
+    limits.refused()
+    assert (limits.connections.width, limits.unmeasured.width) == (1, 4)
+    limits.failed()
+    assert (limits.connections.width, limits.unmeasured.width) == (1, 3)
+    assert Limits(connections=1).unmeasured.width == 1
