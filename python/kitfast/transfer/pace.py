@@ -81,6 +81,7 @@ class Pace:
             self._window_start, self._window_bytes, self._window_full = now, 0, True
         elif elapsed >= GLANCE_SECONDS and self._is_too_narrow(self._window_bytes / elapsed, now):
             self.width, self._rest = self.start, 0
+            self._before, self._settling = None, True
             self._window_start, self._window_bytes, self._window_full = now, 0, True
         elif elapsed >= WINDOW_SECONDS:
             self._judge(self._window_bytes / elapsed, now)
@@ -112,7 +113,8 @@ class Pace:
         return self.width < self.start and not calm and rate < FAST * self._enough
 
     def _judge(self, rate: float, now: float) -> None:
-        if not self._window_full or now < self._calm_until:
+        if not (self._window_full and rate) or now < self._calm_until:
+            # Silence is no gain over silence: a registry that hangs gets no more to do.
             self._settling = True
         elif self._settling:
             self._settling = False

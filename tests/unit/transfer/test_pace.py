@@ -142,3 +142,22 @@ def test_it_rests_after_a_refusal_and_then_grows_again() -> None:
 def test_failures_take_one_each_and_never_the_last() -> None:
     pace = Pace(3, 32, CORES)
     assert [pace.failed(0.0) for _ in range(4)] == [2, 1, 1, 1]
+
+
+def test_a_registry_that_hangs_gets_no_more_to_do() -> None:
+    pace = on_a_slow_link(Pace(8, 32, CORES))
+    now = drive(pace, lambda width: 80 * MB, WINDOW_SECONDS)
+    drive(pace, lambda width: 0, 30, now)
+    assert pace.width <= 12
+
+
+def test_a_link_that_slows_down_during_a_try_keeps_its_connections() -> None:
+    pace = Pace(8, 32, CORES)
+    now = 0.0
+    while pace.width == 2:
+        now = drive(pace, lambda width: 900 * MB, WINDOW_SECONDS / 10, now)
+    widths = []
+    for _ in range(60):
+        now = drive(pace, lambda width: 90 * MB, WINDOW_SECONDS / 10, now)
+        widths.append(pace.width)
+    assert widths[-1] >= 8 and min(widths[widths.index(8) :]) == 8
