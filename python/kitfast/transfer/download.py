@@ -140,13 +140,29 @@ class _Download:
             if isinstance(fetch.failure, WholeAnswer):
                 self._give_ranges_up()
                 break
-            await self._pause(trouble, fetch)
+            if fetch.failure is not None or not fetch.cut:
+                await self._pause(trouble, fetch)
             if self._streaming:
                 return
+            rest = self._share(fetch.rest)
             async with self._limits.connections:
-                fetch = await self._attempt(fetch.rest)
+                fetch = await self._attempt(rest)
         if self._one_stream:
             await self._stream_all()
+
+    def _share(self, rest: Part) -> Part:
+        """Leaves to others what is more of a part than one request should ask for again."""
+        if not self._is_long(rest):
+            return rest
+        border = rest.start + LARGEST_PART
+        self._plan.put_back(Part(border, rest.end))
+        self._start(self._work())
+        return Part(rest.start, border)
+
+    def _is_long(self, rest: Part) -> bool:
+        """Whether it is what only a lone, fast connection is asked for at once."""
+        adapts = self._limits.part_size is None and self._ranges_work and not self._one_stream
+        return adapts and rest.length >= 2 * LARGEST_PART
 
     def _give_ranges_up(self) -> None:
         """Leaves what is missing to one stream.
@@ -269,6 +285,10 @@ class _Download:
                 if now - fetch.touched > limit:
                     fetch.stall(limit)
                 elif self._is_slow(fetch, now):
+                    if self._is_long(fetch.rest):
+                        # Several bring it sooner than one other would.
+                        fetch.break_up()
+                        continue
                     fetch.hedged = True
                     self._start(self._hedge(fetch))
 

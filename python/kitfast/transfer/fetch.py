@@ -104,6 +104,7 @@ class Fetch:
         self.answered = False
         self.whole = False
         self.superseded = False
+        self.cut = False
         self.failure: BaseException | None = None
         self.begun = self.touched = monotonic()
         self.answered_at: float | None = None
@@ -209,6 +210,11 @@ class Fetch:
     def stall(self, seconds: float) -> None:
         """Ends the request because nothing came for so long; what came so far stays."""
         self.failure = ConnectionFailed(f"no bytes for {seconds:g} s", transient=True)
+        self._cancel()
+
+    def break_up(self) -> None:
+        """Ends the request because its part is too long for one; what came so far stays."""
+        self.cut = True
         self._cancel()
 
     def supersede(self) -> None:

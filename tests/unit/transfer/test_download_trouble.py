@@ -20,6 +20,7 @@ from tests.support.memory import (
 )
 
 from kitfast.errors import ConnectionFailed, NotInRegistry, ProtocolError, RegistryError
+from kitfast.transfer import download, pace, plan
 from kitfast.transfer.limits import Limits, Patience, forget_hosts
 from kitfast.transfer.plan import MIB
 
@@ -211,3 +212,32 @@ async def test_a_full_disk_ends_the_download_with_its_own_error() -> None:
 
     with pytest.raises(OSError, match="No space left"):
         await fetch(MemoryRegistry(BLOB), Full(BLOB.size))
+
+
+@pytest.mark.parametrize("how", ["breaks", "hangs"])
+async def test_a_long_part_in_trouble_is_shared_out(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    most = MIB
+
+    def script(request: Request, registry: MemoryRegistry) -> AsyncIterator[bytes] | None:
+        nonlocal most
+        # What comes next is asked of a link that outruns the machine, until it is in trouble.
+        most = 8 * MIB if request.number == 0 else MIB
+        if request.number != 1:
+            return None
+        begin = BLOB.data[request.low : request.low + 10_000]
+        return pieces(begin) if how == "breaks" else hang(begin)
+
+    monkeypatch.setattr(Limits, "largest_part", property(lambda limits: most))
+    monkeypatch.setattr(download, "LARGEST_PART", MIB)
+    monkeypatch.setattr(plan, "SMALLEST_PART", MIB)
+    monkeypatch.setattr(pace, "FAST", 1)
+    registry, landing = MemoryRegistry(BLOB, script), MemoryLanding(BLOB.size)
+    limits = Limits(cores=2, patience=Patience(stall=60, hedge=0.1, backoff=0.001))
+    assert sum(await asyncio.wait_for(fetch(registry, landing, limits), 10)) == BLOB.size
+    assert landing.holds(BLOB)
+    _, long, *after = registry.requests
+    assert (long.low, long.high) == (MIB, BLOB.size)
+    assert len(after) == 5
+    assert sum(one.high - one.low for one in after) == BLOB.size - MIB - 10_000
