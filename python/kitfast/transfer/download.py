@@ -262,7 +262,8 @@ class _Download:
             hashed = self._landing.hashed - self._hashed_before
             coming = sum(fetch.rest.length for fetch in self._flying)
             self._limits.report_lag(self, max(self._got - hashed, 0) + coming)
-            crowded = self._troubled > self._limits.connections.width // 2
+            # A lone connection is not half of one: on a link that fast there may be more.
+            crowded = self._troubled > self._limits.unmeasured.width // 2
             if not self._flying and not self._troubled:
                 return
             if self._limits.bytes_free > 0 and not crowded:

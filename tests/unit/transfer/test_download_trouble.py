@@ -241,3 +241,19 @@ async def test_a_long_part_in_trouble_is_shared_out(
     assert (long.low, long.high) == (MIB, BLOB.size)
     assert len(after) == 5
     assert sum(one.high - one.low for one in after) == BLOB.size - MIB - 10_000
+
+
+async def test_one_part_in_trouble_does_not_hold_up_what_a_lone_connection_brings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def script(request: Request, registry: MemoryRegistry) -> Exception | None:
+        broke = ConnectionFailed("broke", transient=True)
+        return broke if request.number == 1 else None
+
+    monkeypatch.setattr(pace, "FAST", 1)
+    registry, landing = MemoryRegistry(BLOB, script), MemoryLanding(BLOB.size)
+    limits = Limits(cores=2, part_size=MIB, patience=Patience(backoff=1.0))
+    await fetch(registry, landing, limits)
+    assert landing.holds(BLOB)
+    assert registry.requests[-1].low == registry.requests[1].low
+    assert limits.connections.width == 1
