@@ -143,21 +143,45 @@ class _Worker:
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="kitfast-open", daemon=True
         )
+        self._lock, self._closed = threading.Lock(), False
         self._thread.start()
         self.stack = AsyncExitStack()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        """What a coroutine returns that runs on the loop.
+
+        Raises:
+            ValueError: there is no loop any more.
+            concurrent.futures.CancelledError: it was closed meanwhile.
+        """
+        with self._lock:
+            if self._closed:
+                work.close()
+                raise ValueError("the file is closed")
+            running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return running.result()
 
     def close(self) -> None:
-        if self._loop.is_closed():
-            return
+        """Ends what still runs, such as the work of an `open` that was given up."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
         try:
-            self.run(self.stack.aclose())
+            ending.result()
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+    async def _end(self) -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        # Whoever waits for one on another thread would do so for ever.
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.stack.aclose()
 
 
 @dataclass

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import io
 import subprocess
+import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -116,3 +120,31 @@ def test_a_range_that_breaks_is_asked_for_again(
         left = 3
         with pytest.raises(errors.ConnectionFailed):
             file.read(1)
+
+
+async def test_an_open_that_is_given_up_ends_all_it_began(
+    tmp_path: Path, kit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ended = threading.Event(), threading.Event()
+
+    @contextlib.asynccontextmanager
+    async def hanging(self: Registry, *words: str, **more: int) -> AsyncIterator[object]:
+        asked.set()
+        try:
+            await asyncio.sleep(60)
+            yield object()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Registry, "get_blob", hanging)
+    work = aio.open(kit, "README.md", file_digests=False, home=tmp_path / "home", network=PLAIN)
+    opening = asyncio.ensure_future(work)
+    await asyncio.to_thread(asked.wait, 10)
+    running = {thread for thread in threading.enumerate() if thread.name == "kitfast-open"}
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(opening, 10)
+    assert ended.is_set()
+    assert running and not any(thread.is_alive() for thread in running)
+    # Its thread waits for nothing either, or no program would ever end.
+    await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 10)
