@@ -120,6 +120,8 @@ async def forget(
             async with locks.exclusive(folder / "locks" / f"tree-{tree.name}"):
                 # Gone at once for those who ask, and only then taken apart.
                 gone = tree.with_name(f".gone-{tree.name}")
+                # One that was killed here before may have left some of it.
+                await offload.run(shutil.rmtree, gone, ignore_errors=True)
                 await offload.run(tree.rename, gone)
                 await offload.run(shutil.rmtree, gone)
     return Forgotten(digest, tuple(str(tree) for tree in sorted(trees)))
