@@ -117,7 +117,7 @@ async def _ranges(layer: Layer, parts: Iterator[tuple[int, int]], progress: Repo
 def _parts(size: int, most: int, connections: int) -> Iterator[tuple[int, int]]:
     """The ranges of a blob: small enough that every connection gets some."""
     step = max(1, min(most, -(-size // connections)))
-    return iter([(at, min(at + step, size)) for at in range(0, size, step)])
+    return ((at, min(at + step, size)) for at in range(0, size, step))
 
 
 async def _timed(

@@ -195,9 +195,8 @@ class _Preview:
             if layer.digest in self.layers:
                 continue
             missing = await self._missing(kit, layer)
-            plan, parts = Plan(missing, fixed=self.limits.part_size), 0
-            while plan.take(self.limits.start) is not None:
-                parts += 1
+            plan = Plan(missing, fixed=self.limits.part_size)
+            parts = plan.use_up(self.limits.start)
             lacking = sum(end - start for start, end in missing)
             self.layers[layer.digest] = PreviewedLayer(
                 layer.digest, layer.media_type, layer.size, layer.size - lacking, parts

@@ -99,6 +99,21 @@ class Plan:
             end = first.end
         return self._carve(first.start, end)
 
+    def use_up(self, connections: int) -> int:
+        """Takes everything; returns how many parts it fell into."""
+        size = self._fixed or LARGEST_PART
+        # As long as so much is left they are all of one size, and need not be taken one by
+        # one: a manifest may claim 2 ** 63 bytes.
+        left = (2 * connections + 2) * size
+        count = 0
+        for at, part in enumerate(self._ranges):
+            equal = max(part.length - left, 0) // size
+            self._ranges[at] = Part(part.start + equal * size, part.end)
+            count += equal
+        while self.take(connections) is not None:
+            count += 1
+        return count
+
     def put_back(self, part: Part) -> None:
         """Returns a part, or the rest of one, that somebody else shall ask for."""
         if part.start < part.end:

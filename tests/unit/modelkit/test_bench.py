@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kitfast import _core, aio, errors
-from kitfast.modelkit import ceilings
+from kitfast.modelkit import ceilings, link
 from kitfast.progress import Progress
 
 MIB = 1 << 20
@@ -73,3 +73,9 @@ async def test_cancelling_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
 
 def _open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_the_ranges_of_what_a_manifest_claims_are_not_held_in_memory() -> None:
+    parts = link._parts(2**63 - 1, 1 << 24, 8)
+    assert next(parts) == (0, 1 << 24)
+    assert list(link._parts(10, 4, 2)) == [(0, 4), (4, 8), (8, 10)]

@@ -101,3 +101,29 @@ def test_every_missing_byte_is_handed_out_exactly_once(
         else:
             joined.append((start, end))
     assert merged == joined
+
+
+@given(
+    ranges=st.lists(
+        st.tuples(st.integers(0, 3000 * MIB), st.integers(1, 2000 * MIB)), max_size=4
+    ).map(lambda gaps: _side_by_side(gaps)),
+    connections=st.integers(0, 16),
+    fixed=st.none() | st.integers(MIB, 64 * MIB),
+)
+def test_parts_are_counted_as_they_would_be_taken(
+    ranges: list[tuple[int, int]], connections: int, fixed: int | None
+) -> None:
+    taken = drain(Plan(ranges, fixed=fixed), connections)
+    assert Plan(ranges, fixed=fixed).use_up(connections) == len(taken)
+
+
+def _side_by_side(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    ranges, at = [], 0
+    for gap, length in gaps:
+        ranges.append((at + gap, at + gap + length))
+        at += gap + length
+    return ranges
+
+
+def test_counting_takes_no_time_whatever_a_manifest_claims() -> None:
+    assert Plan([(0, 2**63 - 1)]).use_up(8) > 2**63 // LARGEST_PART
