@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 
 from kitfast.errors import RegistryError
-from kitfast.transfer.account import Account
+from kitfast.transfer.account import Account, Cause
 from kitfast.transfer.ends import Arrival, BlobSource, Named
 from kitfast.transfer.fetch import Fetch, Placer, WholeAnswer
 from kitfast.transfer.limits import Limits, middle
@@ -258,19 +258,24 @@ class _Download:
 
         A blob that would stand still waits for nothing, so that it always gets on.
         """
-        while True:
-            hashed = self._landing.hashed - self._hashed_before
-            coming = sum(fetch.rest.length for fetch in self._flying)
-            self._limits.report_lag(self, max(self._got - hashed, 0) + coming)
-            # A lone connection is not half of one: on a link that fast there may be more.
-            crowded = self._troubled > self._limits.unmeasured.width // 2
-            if not self._flying and not self._troubled:
-                return
-            if self._limits.bytes_free > 0 and not crowded:
-                return
-            full = self._limits.bytes_free <= 0
-            with self._account.during("hash" if full else "registry", alone=full):
-                await asyncio.sleep(BUDGET_SECONDS)
+        while (cause := self._lacking()) is not None:
+            # One span for all of the wait: on a slow disk there are hours of it.
+            with self._account.during(cause, alone=cause == "hash"):
+                while self._lacking() == cause:
+                    await asyncio.sleep(BUDGET_SECONDS)
+
+    def _lacking(self) -> Cause | None:
+        """What the next part has to wait for, having said how much is on its way."""
+        hashed = self._landing.hashed - self._hashed_before
+        coming = sum(fetch.rest.length for fetch in self._flying)
+        self._limits.report_lag(self, max(self._got - hashed, 0) + coming)
+        if not self._flying and not self._troubled:
+            return None
+        if self._limits.bytes_free <= 0:
+            return "hash"
+        # A lone connection is not half of one: on a link that fast there may be more.
+        crowded = self._troubled > self._limits.unmeasured.width // 2
+        return "registry" if crowded else None
 
     async def _watch(self) -> None:
         """Ends requests that stall and hedges the slow ones at the end."""

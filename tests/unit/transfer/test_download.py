@@ -18,6 +18,8 @@ from tests.support.memory import (
     small_parts,
 )
 
+from kitfast.transfer.account import Account
+from kitfast.transfer.download import download
 from kitfast.transfer.limits import Limits, forget_hosts
 from kitfast.transfer.plan import MIB
 
@@ -166,6 +168,24 @@ async def test_a_lagging_hash_holds_new_parts_back_but_never_stops_a_blob() -> N
     await fetch(registry, landing, small_parts(bytes_ahead=2 * MIB))
     assert landing.holds(BLOB)
     assert registry.most_open <= 2
+
+
+async def test_a_long_wait_for_the_hash_is_one_entry_in_the_account() -> None:
+    async def slow(data: bytes) -> AsyncIterator[bytes]:
+        for at in range(0, len(data), MIB // 8):
+            await asyncio.sleep(0.05)
+            yield data[at : at + MIB // 8]
+
+    def script(request: Request, registry: MemoryRegistry) -> AsyncIterator[bytes]:
+        return slow(BLOB.data[request.low : request.high])
+
+    landing, registry, account = MemoryLanding(BLOB.size), MemoryRegistry(BLOB, script), Account()
+    landing.hash_lags = True
+    limits = small_parts(bytes_ahead=MIB)
+    await download(registry, "r", BLOB, landing, limits=limits, account=account)
+    assert landing.holds(BLOB)
+    assert account.flow(layers=1, moved=1).held_back_by == "hash"
+    assert len(account._spans) <= 4 * len(registry.requests)
 
 
 async def test_blobs_take_turns_at_the_connections() -> None:
