@@ -156,13 +156,14 @@ class _Download:
             return rest
         border = rest.start + LARGEST_PART
         self._plan.put_back(Part(border, rest.end))
-        self._start(self._work())
+        if self._ranges_work:  # else the first answer begins with it
+            self._start(self._work())
         return Part(rest.start, border)
 
     def _is_long(self, rest: Part) -> bool:
         """Whether it is what only a lone, fast connection is asked for at once."""
-        adapts = self._limits.part_size is None and self._ranges_work and not self._one_stream
-        return adapts and rest.length >= 2 * LARGEST_PART
+        adapts = self._limits.part_size is None and not self._one_stream
+        return adapts and rest.length > LARGEST_PART * 5 // 4
 
     def _give_ranges_up(self) -> None:
         """Leaves what is missing to one stream.
@@ -209,7 +210,14 @@ class _Download:
     async def _attempt(self, part: Part, *, hedge: bool = False) -> Fetch:
         """Makes one request for `part`; a failure is left in the returned fetch."""
         whole_is_fine = self._one_stream or not self._ranges_work
-        fetch = Fetch(part, self._blob.size, may_be_whole=whole_is_fine, hedge=hedge)
+        # A long part may be all of the blob: an answer with a range allows to break it up.
+        fetch = Fetch(
+            part,
+            self._blob.size,
+            may_be_whole=whole_is_fine,
+            hedge=hedge,
+            ranged=self._is_long(part),
+        )
         fetch.task = asyncio.create_task(
             fetch.run(
                 self._registry,
@@ -240,7 +248,8 @@ class _Download:
             self._limits.answered(self._registry.host, monotonic() - fetch.begun)
         if fetch.whole and not self._one_stream:
             self._one_stream = True
-            self._limits.lacks_ranges(self._registry.host)
+            if not fetch.all:
+                self._limits.lacks_ranges(self._registry.host)
         elif fetch.ranged and not (self._ranges_work or self._one_stream):
             self._ranges_work = True
             self._start(self._work())
@@ -315,7 +324,12 @@ class _Download:
         if self._is_small_change(fetch) and not (fetch.answered or fetch.hedged):
             usual = self._limits.usual_answer(self._registry.host) or 0.0
             return now - fetch.begun > max(patience.hedge, patience.hedge_factor * usual)
-        if self._plan or fetch.hedged or not self._ranges_work or not self._durations:
+        if self._plan or fetch.hedged or not self._ranges_work:
+            return False
+        if self._is_long(fetch.rest) and fetch.answered:
+            # It should have taken half a second.
+            return now - fetch.begun > patience.hedge
+        if not self._durations:
             return False
         usual = patience.hedge_factor * middle(self._durations)
         return now - fetch.begun > max(patience.hedge, usual)

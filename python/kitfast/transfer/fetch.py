@@ -86,7 +86,15 @@ class WholeAnswer(ProtocolError):
 class Fetch:
     """One request for a part: where it stands and when it last got bytes."""
 
-    def __init__(self, part: Part, size: int, *, may_be_whole: bool, hedge: bool = False) -> None:
+    def __init__(
+        self,
+        part: Part,
+        size: int,
+        *,
+        may_be_whole: bool,
+        hedge: bool = False,
+        ranged: bool = False,
+    ) -> None:
         """Stands before the request.
 
         Args:
@@ -94,11 +102,13 @@ class Fetch:
             size: the size of the blob.
             may_be_whole: whether an answer with the whole blob is acceptable.
             hedge: whether somebody else asked for this part before.
+            ranged: ask for a range, too, where the part is all of the blob.
         """
         self.part = part
         self.size = size
         self.position = part.start
-        self.ranged = part.length < size
+        self.ranged = ranged or part.length < size
+        self.all = part.length == size
         self.hedge = hedge
         self.hedged = hedge
         self.answered = False

@@ -243,6 +243,40 @@ async def test_a_long_part_in_trouble_is_shared_out(
     assert sum(one.high - one.low for one in after) == BLOB.size - MIB - 10_000
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+async def test_a_blob_that_is_one_long_part_is_shared_out_when_it_slows_down(
+    monkeypatch: pytest.MonkeyPatch, ranges: bool
+) -> None:
+    def script(request: Request, registry: MemoryRegistry) -> AsyncIterator[bytes] | None:
+        return hang(BLOB.data[:10_000]) if request.number == 0 and ranges else None
+
+    monkeypatch.setattr(Limits, "largest_part", 8 * MIB)
+    monkeypatch.setattr(download, "LARGEST_PART", MIB)
+    registry = MemoryRegistry(BLOB, script, ignores_ranges=not ranges)
+    landing = MemoryLanding(BLOB.size)
+    limits = Limits(cores=2, patience=Patience(stall=60, hedge=0.1, backoff=0.001))
+    assert sum(await asyncio.wait_for(fetch(registry, landing, limits), 10)) == BLOB.size
+    assert landing.holds(BLOB)
+    assert registry.requests[0].high == BLOB.size
+    assert len(registry.requests) > 1 if ranges else len(registry.requests) == 1
+    assert limits.has_ranges(registry.host), "all of it says nothing of ranges"
+
+
+async def test_a_long_probe_that_breaks_is_followed_by_one_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def script(request: Request, registry: MemoryRegistry) -> Exception | None:
+        return ConnectionFailed("broke", transient=True) if request.number == 0 else None
+
+    monkeypatch.setattr(Limits, "largest_part", 8 * MIB)
+    monkeypatch.setattr(download, "LARGEST_PART", MIB)
+    registry = MemoryRegistry(BLOB, script, ignores_ranges=True)
+    landing = MemoryLanding(BLOB.size)
+    await fetch(registry, landing, Limits(cores=16, patience=Patience(backoff=0.001)))
+    assert landing.holds(BLOB)
+    assert len(registry.requests) == 2
+
+
 async def test_one_part_in_trouble_does_not_hold_up_what_a_lone_connection_brings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
