@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kitfast.errors import Corrupt, NotFound
+from kitfast.oci.document import MAX_BYTES
 from kitfast.oci.manifest import Index, Manifest, parse, parse_manifest
 from kitfast.oci.reference import Reference
 from kitfast.store.home import Home
@@ -124,6 +125,7 @@ async def fetch(registry: Registry, reference: Reference) -> Kit:
     Raises:
         NotInRegistry: there is no such repository, tag or digest.
         UnsupportedArtifact: it is no model artifact.
+        Corrupt: manifest or config is not what its format says.
     """
     fetched = await registry.manifest(reference.repository, reference.target)
     manifest = parse(fetched.data, fetched.media_type)
@@ -131,6 +133,9 @@ async def fetch(registry: Registry, reference: Reference) -> Kit:
         fetched = await registry.manifest(reference.repository, manifest.only().digest)
         manifest = parse_manifest(fetched.data, fetched.media_type)
     config = manifest.config
+    if config.size > MAX_BYTES:
+        # It is held in memory, and nothing that reads it would take more.
+        raise Corrupt(f"{reference}: its config is larger than {MAX_BYTES // 2**20} MiB")
     config_bytes = await registry.blob_bytes(reference.repository, config.digest, config.size)
     return read(reference, fetched.digest, fetched.data, config_bytes)
 
