@@ -165,6 +165,8 @@ class Limits:
     def upload_done(self) -> None:
         """Moves one more upload side by side again, up to the number set."""
         self.uploads.resize(min(self.uploads.width + 1, self._blobs))
+        if self.unmeasured.width < self.start:
+            self.unmeasured.resize(self.unmeasured.width + 1)
 
     def report_lag(self, owner: object, count: int) -> None:
         """Says how many bytes of one blob are on their way or not hashed yet."""

@@ -102,10 +102,13 @@ def test_the_lag_of_all_blobs_counts() -> None:
 async def test_uploads_come_back_to_their_number_after_one_was_lost() -> None:
     limits = Limits(blobs=4, patience=Patience(backoff=0.001))
     limits.upload_lost()
+    for _ in range(3):
+        limits.failed()
+    assert limits.unmeasured.width == 5
     for seed in range(3):
         blob = random_blob(1000, seed=seed)
         await upload(MemoryUploads(), "r", blob, blob, limits=limits)
-    assert limits.uploads.width == 4
+    assert (limits.uploads.width, limits.unmeasured.width) == (4, 8)
 
 
 async def test_uploads_are_as_many_as_was_asked_for_on_few_cores() -> None:
