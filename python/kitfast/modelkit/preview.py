@@ -49,8 +49,8 @@ class PreviewedLayer:
 class Preview:
     """What a pull or an unpack would do; sizes in bytes.
 
-    `connections` is how many the transfer begins with, and `most_connections` how many it
-    may grow to; `parts` are counted as they would be with the connections it begins with.
+    `connections` is how many the transfer goes on with, unless fewer do for its cores, and
+    `most_connections` how many it may grow to; `parts` are counted for `connections`.
     """
 
     digest: str
