@@ -19,7 +19,7 @@ from kitfast.transfer.account import Account, Cause
 from kitfast.transfer.ends import Arrival, BlobSource, Named
 from kitfast.transfer.fetch import Fetch, Placer, WholeAnswer
 from kitfast.transfer.limits import Limits, middle
-from kitfast.transfer.plan import LARGEST_PART, Part, Plan
+from kitfast.transfer.plan import LARGEST_PART, SMALLEST_PART, Part, Plan
 from kitfast.transfer.trouble import Trouble
 
 # How often the byte budget is looked at while it is used up: the hash frees
@@ -151,10 +151,10 @@ class _Download:
             await self._stream_all()
 
     def _share(self, rest: Part) -> Part:
-        """Leaves to others what is more of a part than one request should ask for again."""
+        """Leaves to others all but the begin of a part that is too long to be asked for again."""
         if not self._is_long(rest):
             return rest
-        border = rest.start + LARGEST_PART
+        border = rest.start + SMALLEST_PART
         self._plan.put_back(Part(border, rest.end))
         if self._ranges_work:  # else the first answer begins with it
             self._start(self._work())

@@ -231,6 +231,7 @@ async def test_a_long_part_in_trouble_is_shared_out(
 
     monkeypatch.setattr(Limits, "largest_part", property(lambda limits: most))
     monkeypatch.setattr(download, "LARGEST_PART", MIB)
+    monkeypatch.setattr(download, "SMALLEST_PART", MIB)
     monkeypatch.setattr(plan, "SMALLEST_PART", MIB)
     monkeypatch.setattr(pace, "FAST", 1)
     registry, landing = MemoryRegistry(BLOB, script), MemoryLanding(BLOB.size)
@@ -252,6 +253,7 @@ async def test_a_blob_that_is_one_long_part_is_shared_out_when_it_slows_down(
 
     monkeypatch.setattr(Limits, "largest_part", 8 * MIB)
     monkeypatch.setattr(download, "LARGEST_PART", MIB)
+    monkeypatch.setattr(download, "SMALLEST_PART", MIB)
     registry = MemoryRegistry(BLOB, script, ignores_ranges=not ranges)
     landing = MemoryLanding(BLOB.size)
     limits = Limits(cores=2, patience=Patience(stall=60, hedge=0.1, backoff=0.001))
@@ -270,6 +272,7 @@ async def test_a_long_probe_that_breaks_is_followed_by_one_probe(
 
     monkeypatch.setattr(Limits, "largest_part", 8 * MIB)
     monkeypatch.setattr(download, "LARGEST_PART", MIB)
+    monkeypatch.setattr(download, "SMALLEST_PART", MIB)
     registry = MemoryRegistry(BLOB, script, ignores_ranges=True)
     landing = MemoryLanding(BLOB.size)
     await fetch(registry, landing, Limits(cores=16, patience=Patience(backoff=0.001)))
