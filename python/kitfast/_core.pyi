@@ -495,6 +495,35 @@ class Landing:
     """
 
     @staticmethod
+    def left_in_store(
+        store: Store, digest: str, size: int, shape: str
+    ) -> list[tuple[int, int]] | None:
+        """What an earlier run has left to fetch of a blob bound for the store.
+
+        Nothing is made, written or locked: somebody else may be receiving it.
+
+        Args:
+            store, digest, size, shape: as in `into_store`.
+
+        Returns:
+            Half-open ranges, ascending; None where no earlier run left anything of use.
+        """
+    @staticmethod
+    def left_in_target(
+        folder: str | PathLike[str],
+        digest: str,
+        size: int,
+        shape: str,
+        name: str | None = None,
+        include: list[str] = ...,
+        exclude: list[str] = ...,
+    ) -> list[tuple[int, int]] | None:
+        """What an earlier run has left to fetch of a blob that is unpacked into a folder.
+
+        As `left_in_store`; with the patterns of the target that it would go to.
+        """
+
+    @staticmethod
     def into_store(store: Store, digest: str, size: int, shape: str) -> Landing:
         """Opens the landing of a blob bound for the store, or goes on with one.
 

@@ -144,3 +144,13 @@ def scrambled_copy(source: Path, target: Path) -> Path:
         copy.chmod(path.stat().st_mode & 0o7777)
         os.utime(copy, (number * 1000, 1_000_000_000 + number))
     return target
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, ...]]:
+    """All there is in a folder, what it takes of the disk, and when it was changed."""
+    found = {}
+    for path in [folder, *folder.rglob("*")]:
+        stat = path.stat()
+        times = (stat.st_mtime_ns, stat.st_ctime_ns)
+        found[str(path)] = (stat.st_ino, stat.st_mode, stat.st_size, stat.st_blocks, *times)
+    return found

@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 from kitfast import _core
-from kitfast.errors import Busy, FileError
+from kitfast.errors import FileError
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.validate import clean
 
@@ -72,24 +72,9 @@ def left_to_fetch(
 ) -> list[tuple[int, int]] | None:
     """What an unpack that broke has left to fetch of a layer; None where it left nothing.
 
-    None, too, while another process goes on with it. Nothing is made in the folder.
+    Nothing is made, written or locked: another process may be going on with it.
     """
     layer = item.descriptor
-    hexadecimal = layer.digest.partition(":")[2]
-    if not any((folder / STAGING).glob(f"{hexadecimal}-*")):
-        return None
-    target = open_target(folder, "keep", include, exclude)
-    try:
-        landing = _core.Landing.into_target(
-            target, layer.digest, layer.size, item.core_shape, item.name, item.mode
-        )
-    except Busy:
-        return None
-    if not landing.reused:
-        # What is there belongs to another choice of files.
-        landing.discard()
-        return None
-    try:
-        return landing.missing()
-    finally:
-        landing.keep()
+    return _core.Landing.left_in_target(
+        folder, layer.digest, layer.size, item.core_shape, item.name, include, exclude
+    )

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from kitfast import _core, offload, settings
-from kitfast.errors import Busy
 from kitfast.kitfile.filter import parse_filters
 from kitfast.kitfile.match import Unpackable
 from kitfast.modelkit.collide import left_to_fetch
@@ -213,11 +212,10 @@ class _Preview:
             return everything if left is None else left
         if self.store.blobs.size(layer.digest) == layer.size:
             return []
-        hexadecimal = layer.digest.partition(":")[2]
-        if not any((self.store.folder / "landing").glob(f"*{hexadecimal}*")):
-            return everything
         shape = landing_shapes(kit).get(layer.digest, "whole")
-        left = await offload.run(_left, self.store, layer, shape)
+        left = await offload.run(
+            _core.Landing.left_in_store, self.store.blobs, layer.digest, layer.size, shape
+        )
         return everything if left is None else left
 
     def sum_up(self, kit: Kit) -> Preview:
@@ -242,15 +240,3 @@ def _left_behind(
 ) -> Missing | None:
     """What an unpack into the folder that broke has left to fetch; None where it is all."""
     return left_to_fetch(directory / item.under, item, include, exclude)
-
-
-def _left(store: Home, layer: Descriptor, shape: str) -> Missing | None:
-    """What an earlier try that broke has left to fetch; None while another goes on with it."""
-    try:
-        landing = _core.Landing.into_store(store.blobs, layer.digest, layer.size, shape)
-    except Busy:
-        return None
-    try:
-        return landing.missing()
-    finally:
-        landing.keep()

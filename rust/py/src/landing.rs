@@ -3,10 +3,13 @@
 use std::ffi::OsString;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use kitfast_core::digest::hex;
 use kitfast_core::landing::{self, Check, Plan, Shape, Sink};
 use kitfast_core::tar::Name;
+use kitfast_core::target::{self, Patterns};
 use kitfast_core::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMemoryView};
@@ -72,6 +75,48 @@ impl Landing {
             landing::Landing::has_published(&plan)
         })
         .map_err(raise)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (folder, digest, size, shape, name = None, include = vec![], exclude = vec![]))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "as many as a landing and a target have"
+    )]
+    fn left_in_target(
+        py: Python<'_>,
+        folder: PathBuf,
+        digest: &str,
+        size: u64,
+        shape: &str,
+        name: Option<OsString>,
+        include: Vec<String>,
+        exclude: Vec<String>,
+    ) -> PyResult<Option<Vec<(u64, u64)>>> {
+        py.detach(|| {
+            let patterns = Patterns { include, exclude };
+            let Some(target) = target::Target::look(&folder, patterns)? else {
+                return Ok(None);
+            };
+            let name = name.map(|name| file_name(&name)).transpose()?;
+            let (target, mode) = (Arc::new(target), 0);
+            let sink = Sink::Target { target, name, mode };
+            landing::Landing::left(&plan(digest, size, shape, sink)?)
+        })
+        .map_err(raise)
+    }
+
+    #[staticmethod]
+    fn left_in_store(
+        py: Python<'_>,
+        store: &Bound<'_, Store>,
+        digest: &str,
+        size: u64,
+        shape: &str,
+    ) -> PyResult<Option<Vec<(u64, u64)>>> {
+        let sink = Sink::Store(store.get().0.home().to_path_buf());
+        py.detach(|| landing::Landing::left(&plan(digest, size, shape, sink)?))
+            .map_err(raise)
     }
 
     #[getter]

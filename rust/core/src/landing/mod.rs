@@ -100,6 +100,28 @@ impl Landing {
         Ok(known)
     }
 
+    /// What an earlier run has left to fetch: half-open, ascending; `None` where there is none.
+    ///
+    /// Nothing is made, written or locked: somebody else may be receiving it.
+    ///
+    /// # Errors
+    /// Those of [`Landing::open`] for a plan that does not fit, and of a disk.
+    pub fn left(plan: &Plan) -> Result<Option<Vec<(u64, u64)>>> {
+        plan.check()?;
+        let Some(staging) = plan.staged()? else {
+            return Ok(None);
+        };
+        if let Sink::Target { target, .. } = &plan.sink
+            && record::check(&staging, plan, target)?.is_some()
+        {
+            return Ok(Some(Vec::new()));
+        }
+        match open::look(plan, &staging) {
+            Err(Error::Corrupt { .. }) => Ok(None),
+            found => Ok(found?.map(|state| gaps(&state.down, plan.size))),
+        }
+    }
+
     fn begin(mut self, staging: Staging) -> Result<Self> {
         if self.was_published(&staging)? {
             staging.release();
@@ -189,11 +211,10 @@ impl Landing {
 
     /// What is not down yet: half-open, ascending.
     pub fn missing(&self) -> Vec<(u64, u64)> {
-        let missing = |shared: &Shared| {
-            let gaps = shared.lock().down.missing(0..self.plan.size);
-            gaps.into_iter().map(|gap| (gap.start, gap.end)).collect()
-        };
-        self.look(missing, Vec::new())
+        self.look(
+            |shared| gaps(&shared.lock().down, self.plan.size),
+            Vec::new(),
+        )
     }
 
     /// The header whose bytes are worth a request of their own now: (offset, length).
@@ -332,6 +353,11 @@ impl Drop for Landing {
             shared.staging.release();
         }
     }
+}
+
+fn gaps(down: &RangeSet, size: u64) -> Vec<(u64, u64)> {
+    let gaps = down.missing(0..size);
+    gaps.into_iter().map(|gap| (gap.start, gap.end)).collect()
 }
 
 fn closed() -> Error {

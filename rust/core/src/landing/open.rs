@@ -42,6 +42,14 @@ pub fn resume(plan: &Plan, staging: &Staging) -> Result<Option<Opened>> {
     }
 }
 
+/// What an earlier run left, as `resume` finds it, with nothing made or written for it.
+pub fn look(plan: &Plan, staging: &Staging) -> Result<Option<State>> {
+    match read_journal(plan, staging)? {
+        Some(journal) => read_back(plan, staging, journal).map(|(state, _)| Some(state)),
+        None => Ok(None),
+    }
+}
+
 /// Whether an earlier run of this boot was stopped while it gave files their names.
 pub fn was_committing(plan: &Plan, staging: &Staging) -> Result<bool> {
     match read_journal(plan, staging) {
@@ -70,6 +78,13 @@ fn read_journal(plan: &Plan, staging: &Staging) -> Result<Option<Journal>> {
 }
 
 fn restore(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened> {
+    let (mut state, spool) = read_back(plan, staging, journal)?;
+    state.advance(plan, staging, &spool)?;
+    Ok((state, spool))
+}
+
+/// The state a journal tells of, held against the files.
+fn read_back(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened> {
     let spool = staging
         .open_file("spool")?
         .ok_or_else(|| stale("has lost its spool"))?;
@@ -100,7 +115,6 @@ fn restore(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened> {
     }
     check_files(plan, staging, &state)?;
     state.front = state.mark.sha256.length;
-    state.advance(plan, staging, &spool)?;
     Ok((state, Arc::new(spool)))
 }
 

@@ -1,5 +1,6 @@
 //! What a landing receives and where it goes.
 
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -138,21 +139,38 @@ impl Plan {
                 std::fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
                 let parent = crate::target::beneath::open_root(&folder)
                     .map_err(|error| Error::io(&folder, error.into()))?;
-                // A digest of one kind must not reach what is on its way by the other.
-                let shape = match (self.shape, self.check) {
-                    (Shape::Tar, _) => "tar",
-                    (_, Check::Blake3) => "file",
-                    _ => "whole",
-                };
-                let key = format!("{}-{shape}", hex::encode(&self.digest));
-                Staging::open(std::os::fd::AsFd::as_fd(&parent), &folder, &key)
+                Staging::open(parent.as_fd(), &folder, &self.key())
             }
             Sink::Target { target, .. } => target.staging(&self.key()),
         }
     }
 
-    /// What its staging folder in a target is called.
+    /// The folder of the partial files if it is there, whoever uses it; to look into it.
+    pub(super) fn staged(&self) -> Result<Option<Staging>> {
+        match &self.sink {
+            Sink::Store(home) => {
+                let folder = home.join("landing");
+                match crate::target::beneath::open_root(&folder) {
+                    Err(rustix::io::Errno::NOENT) => Ok(None),
+                    Err(error) => Err(Error::io(&folder, error.into())),
+                    Ok(parent) => Staging::look(parent.as_fd(), &folder, &self.key()),
+                }
+            }
+            Sink::Target { target, .. } => target.look_at_staging(&self.key()),
+        }
+    }
+
+    /// What its staging folder is called.
     pub(super) fn key(&self) -> String {
+        if matches!(self.sink, Sink::Store(_)) {
+            // A digest of one kind must not reach what is on its way by the other.
+            let shape = match (self.shape, self.check) {
+                (Shape::Tar, _) => "tar",
+                (_, Check::Blake3) => "file",
+                _ => "whole",
+            };
+            return format!("{}-{shape}", hex::encode(&self.digest));
+        }
         let tag = blake3::hash(&self.identity());
         let short = hex::encode(&tag.as_bytes()[..8]);
         format!("{}-{short}", hex::encode(&self.digest))

@@ -80,7 +80,22 @@ impl Target {
     pub fn open_for(path: &Path, existing: Existing, patterns: Patterns) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(|error| Error::io(path, error))?;
         let root = beneath::open_root(path).map_err(|error| Error::io(path, error.into()))?;
-        let mut target = Self {
+        let mut target = Self::over(root, path, existing, patterns);
+        target.probe()?;
+        Ok(target)
+    }
+
+    /// The folder at `path` if it is there, to be looked into: nothing is made or tried in it.
+    pub fn look(path: &Path, patterns: Patterns) -> Result<Option<Self>> {
+        match beneath::open_root(path) {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(Error::io(path, error.into())),
+            Ok(root) => Ok(Some(Self::over(root, path, Existing::Keep, patterns))),
+        }
+    }
+
+    fn over(root: OwnedFd, path: &Path, existing: Existing, patterns: Patterns) -> Self {
+        Self {
             root,
             path: path.to_path_buf(),
             existing,
@@ -93,9 +108,7 @@ impl Target {
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             kept: AtomicU64::new(0),
-        };
-        target.probe()?;
-        Ok(target)
+        }
     }
 
     /// Learns the umask, which cannot be asked for without changing it, and the case rules.
@@ -169,15 +182,17 @@ impl Target {
 
     /// Whether there is a staging folder called `key`.
     pub fn has_staging(&self, key: &str) -> Result<bool> {
+        Ok(self.look_at_staging(key)?.is_some())
+    }
+
+    /// The staging folder called `key` if it is there, whoever uses it; to look into it.
+    pub fn look_at_staging(&self, key: &str) -> Result<Option<Staging>> {
         let name = format!("{RESERVED}staging");
-        let wrap = |error: Errno| Error::io(self.path.join(&name), error.into());
+        let path = self.path.join(&name);
         match beneath::open_list(self.root.as_fd(), name.as_bytes()) {
-            Err(Errno::NOENT) => Ok(false),
-            Err(error) => Err(wrap(error)),
-            Ok(folder) => {
-                let there = beneath::look(folder.as_fd(), key.as_bytes()).map_err(wrap)?;
-                Ok(there.is_some())
-            }
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io(path, error.into())),
+            Ok(folder) => Staging::look(folder.as_fd(), &path, key),
         }
     }
 

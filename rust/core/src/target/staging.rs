@@ -29,6 +29,7 @@ pub struct Staging {
     name: String,
     path: PathBuf,
     is_new: bool,
+    flags: OFlags,
 }
 
 impl Staging {
@@ -62,9 +63,30 @@ impl Staging {
                     name: name.into(),
                     path,
                     is_new,
+                    flags: FILE,
                 }));
             }
         }
+    }
+
+    /// Opens a folder that is there to look into it: nothing is locked, made or written.
+    pub fn look(parent: BorrowedFd<'_>, path: &Path, name: &str) -> Result<Option<Self>> {
+        let path = path.join(name);
+        let folder = match openat(parent, name, FOLDER, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            outcome => outcome.map_err(|error| Error::io(&path, error.into()))?,
+        };
+        let parent = parent
+            .try_clone_to_owned()
+            .map_err(|error| Error::io(&path, error))?;
+        Ok(Some(Self {
+            folder,
+            parent,
+            name: name.into(),
+            path,
+            is_new: false,
+            flags: FILE.difference(OFlags::RDWR),
+        }))
     }
 
     /// Whether it was made by opening it.
@@ -101,7 +123,7 @@ impl Staging {
 
     /// Opens a file that is there.
     pub fn open_file(&self, file: &str) -> Result<Option<File>> {
-        match openat(&self.folder, file, FILE, Mode::empty()) {
+        match openat(&self.folder, file, self.flags, Mode::empty()) {
             Ok(opened) => Ok(Some(File::from(opened))),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(self.error(file, error)),
