@@ -440,6 +440,13 @@ class Target:
             UnsafeMember: the name leads out of the folder.
         """
 
+    def check_folder(self, name: str) -> None:
+        """Checks that a folder of this name can be made, or is there.
+
+        Raises:
+            AlreadyExists: a file has its name.
+            UnsafeMember: the name leads out of the folder.
+        """
     def would_write(self, name: str) -> bool:
         """Whether a file of this name would be written; False if one is there and is kept.
 

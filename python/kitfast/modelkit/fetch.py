@@ -49,6 +49,7 @@ class Source:
     """Where layers come from, and what the transfer may use of network and memory.
 
     `registry` may be a window on a part of a layer; `name` is then what the part is called.
+    `before_commit` is called when all of a blob is there, and nothing of it has its name yet.
     """
 
     registry: Registry | Window
@@ -59,6 +60,7 @@ class Source:
     arrivals: Arrivals
     name: str = ""
     whole: Whole | None = None
+    before_commit: Callable[[], None] | None = None
 
 
 async def fetch_into_store(source: Source, home: Home, kit: Kit) -> None:
@@ -176,6 +178,8 @@ async def _fill(source: Source, layer: Descriptor, landing: _core.Landing) -> No
             on_bytes=arrived,
             account=source.arrivals.account,
         )
+        if source.before_commit is not None:
+            source.before_commit()
         await _finish(landing, source.arrivals.account)
     reporter.finish()
 

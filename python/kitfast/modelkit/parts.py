@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -194,19 +195,26 @@ async def fetch_part(
             more: the whole layer, coming after them, would seem to vouch for them.
     """
     here, small, large = await offload.run(_sort, part, target, vouch)
-    for folder in part.folders:
-        target.folder(folder.name, folder.mode)
+    left = list(part.folders)
     total = sum(file.size for file in (*here, *small))
     reporter = Reporter(source.progress, "download", part.layer.digest, total)
     at_once = max(1, source.network.concurrency)
     named: list[Run] = []
 
+    def make_folders() -> None:
+        # Not before the registry has served a part: whole layers bring their own.
+        while left:
+            target.folder(left[0].name, left[0].mode)
+            del left[0]
+
     async def one_run(run: Run) -> None:
         data = await _fetch_run(source, part.layer, run)
+        make_folders()
         named.append(run)
         await offload.run(_put, target, run, data)
         reporter.add(sum(file.size for file in run.files))
 
+    placing = replace(source, before_commit=make_folders)
     try:
         # What may have to be refused comes before anything gets its name.
         for files in (here, small):
@@ -214,19 +222,18 @@ async def fetch_part(
         if here or small:
             reporter.finish()
         await together(
-            [_place(source, part.layer, file, target) for file in large], at_once=at_once
+            [land_file(placing, part.layer, one, partial(_landing, target, one)) for one in large],
+            at_once=at_once,
         )
+        make_folders()
     except RangesRefused as error:
-        if bool(named) or await offload.run(_any_published, target, large):
+        published = [await offload.run(_has_published, target, file) for file in large]
+        if named or any(published):
             raise _given_up(part, error) from error
         for file in large:
             landing = await offload.run(_landing, target, file)
             await offload.run(landing.discard)
         raise
-
-
-def _any_published(target: _core.Target, files: list[ListedFile]) -> bool:
-    return any(_has_published(target, file) for file in files)
 
 
 def _has_published(target: _core.Target, file: ListedFile) -> bool:
@@ -247,8 +254,11 @@ def _sort(
 ) -> tuple[list[ListedFile], list[ListedFile], list[ListedFile]]:
     """Small files that are there, small ones that are not, large ones; kept ones are counted.
 
-    A small file that is there may be an earlier try's: its bytes tell.
+    A small file that is there may be an earlier try's: its bytes tell. A folder that cannot
+    be made is an error.
     """
+    for folder in part.folders:
+        target.check_folder(folder.name)
     here: list[ListedFile] = []
     small: list[ListedFile] = []
     large: list[ListedFile] = []
@@ -274,10 +284,6 @@ def _sort(
 
 def _landing(target: _core.Target, file: ListedFile) -> _core.Landing:
     return _core.Landing.into_target(target, file.digest, file.size, "whole", file.name, file.mode)
-
-
-async def _place(source: Source, layer: Descriptor, file: ListedFile, target: _core.Target) -> None:
-    await land_file(source, layer, file, lambda: _landing(target, file))
 
 
 async def land_file(

@@ -88,6 +88,14 @@ impl Target {
         wants(self.0.patterns(), &name, below)
     }
 
+    fn check_folder(&self, py: Python<'_>, name: OsString) -> PyResult<()> {
+        py.detach(|| {
+            let name = Name::check(name.as_bytes())?;
+            self.0.check_directory(&name)
+        })
+        .map_err(raise)
+    }
+
     fn would_write(&self, py: Python<'_>, name: OsString) -> PyResult<bool> {
         py.detach(|| {
             let name = Name::check(name.as_bytes())?;

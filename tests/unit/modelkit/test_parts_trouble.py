@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from tests.support.parts import PLAIN, SIZES, folder, found, pushed, relay, wanted
+from tests.support.parts import CHANGE, PLAIN, SIZES, folder, found, pushed, relay, wanted
 from tests.support.registries import Running, plain_registry
 from tests.support.relay import Relay
 
@@ -94,6 +95,46 @@ async def test_a_registry_without_ranges_sends_the_layer(
         assert not list(out.glob(".kitfast-*"))
         (warning,) = done.warnings
         assert "does not serve parts of blobs" in warning
+
+
+@pytest.mark.parametrize("name", ["b.bin", "config.json"])
+@pytest.mark.parametrize("ranges", [False, True])
+async def test_folders_that_the_list_alone_names_do_not_outlast_it(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    folder: Path,
+    relay: Relay,
+    name: str,
+    ranges: bool,
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    read = parts.find
+
+    async def lie(*args: Any) -> tuple[dict[str, ListedLayer], list[str]]:
+        lists, warnings = await read(*args)
+        more = (ListedFolder("w/x", 0o700),)
+        return {key: replace(one, folders=more) for key, one in lists.items()}, warnings
+
+    monkeypatch.setattr(parts, "find", lie)
+    relay.ranges = ranges
+    out, home = tmp_path / "out", tmp_path / "home"
+    done = await aio.unpack(reference, out, include=[name, "x"], home=home, network=PLAIN)
+    assert done.verified == ("file" if ranges else "layer")
+    assert found(out) == wanted(folder, f"w/{name}")
+    assert sorted(path.name for path in (out / "w").iterdir()) == sorted([name, *["x"] * ranges])
+
+
+async def test_a_folder_that_cannot_be_made_is_told_before_anything_is_fetched(
+    tmp_path: Path, folder: Path, relay: Relay
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    out = tmp_path / "out"
+    (out / "w").mkdir(parents=True)
+    (out / "w/c").write_bytes(b"mine")
+    with pytest.raises(errors.AlreadyExists):
+        await aio.unpack(reference, out, include=["c"], home=tmp_path / "home", network=PLAIN)
+    assert relay.sent < CHANGE
+    assert found(out) == {"w/c": b"mine"}
 
 
 @pytest.mark.parametrize("name", [".kitfast-x", "x" * 256])
