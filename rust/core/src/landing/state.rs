@@ -123,6 +123,10 @@ impl State {
     }
 
     /// The files a range of the blob goes to.
+    ///
+    /// # Errors
+    /// Why one of them could not be made: what the front passed over without a file to put
+    /// it in would be missing there.
     pub fn pieces(
         &mut self,
         range: Range<u64>,
@@ -132,6 +136,10 @@ impl State {
         let cut = self.map.pieces(range);
         let mut pieces = Vec::with_capacity(cut.len());
         for (extent, range) in cut {
+            if extent.is_some_and(|index| index >= self.made) {
+                let unknown = || Error::internal("a member's file was not made");
+                return Err(self.broken.as_ref().map_or_else(unknown, Error::again));
+            }
             let (file, at) = match extent.map(|index| self.map.placed()[index]) {
                 Some(placed) => (
                     self.file(placed.slot, staging)?,

@@ -79,3 +79,46 @@ fn more_than_memory_holds_is_read_back() {
     receive(&landing, 0, &right[..1]);
     finish(&landing).unwrap();
 }
+
+/// The staging folder of the only landing below `root`.
+fn staging(root: &Path) -> std::path::PathBuf {
+    let all = root.join(".kitfast-staging");
+    let mut found = std::fs::read_dir(all).unwrap();
+    found.next().unwrap().unwrap().path()
+}
+
+#[test]
+fn what_had_no_place_yet_is_in_its_place_after_another_try() {
+    let files = files_of(&[6 << 20]);
+    let tar = tar_of(&files);
+    let body = 1024;
+    let root = tempfile::tempdir().unwrap();
+    let plan = plan(&tar, Shape::Tar, to_target(root.path(), Existing::Refuse));
+    let landing = Landing::open(plan.clone()).unwrap();
+    // As on a full disk, the member's file can be opened but gets no room.
+    let slot = staging(root.path()).join("0/0");
+    std::fs::create_dir(slot.parent().unwrap()).unwrap();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, &slot, fifo, mode, 0).unwrap();
+    receive(&landing, body as u64, &tar[body..5 << 20]);
+    let refused = landing.write(0, &tar[..body]).unwrap_err();
+    assert!(matches!(refused, Error::Io { .. }));
+    let begun = std::time::Instant::now();
+    let shared = landing.open_one().unwrap();
+    while shared.lock().outcome.is_none() && landing.hashed() < 5 << 20 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the front hangs");
+        Pool::shared().wake();
+    }
+    let told = finish(&landing).unwrap_err();
+    assert_eq!(told.to_string(), refused.to_string());
+    landing.keep().unwrap();
+    drop(shared);
+    std::fs::remove_file(&slot).unwrap();
+    let landing = Landing::open(plan.clone()).unwrap();
+    assert_eq!((landing.reused(), landing.warning()), (5 << 20, None));
+    landing.write(5 << 20, &tar[5 << 20..]).unwrap();
+    finish(&landing).unwrap();
+    finish_target(&plan.sink);
+    assert!(read_all(root.path()) == files);
+}
