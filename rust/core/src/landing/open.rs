@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::journal::{self, Journal, Mark};
 use super::map::Map;
-use super::plan::{Plan, Sink};
+use super::plan::{Check, Plan, Sink};
 use super::state::{State, slot_file};
 use crate::store::Contents;
 use crate::target::Staging;
@@ -101,6 +101,9 @@ fn read_back(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened>
     let same_boot = is_fresh(&journal);
     if journal.committing && !same_boot {
         return Err(stale("was publishing when the machine stopped"));
+    }
+    if plan.check == Check::Nothing && !same_boot {
+        return Err(stale("tells of bytes that nothing vouches for any more"));
     }
     let mut map = Map::new(plan);
     map.committing = journal.committing;

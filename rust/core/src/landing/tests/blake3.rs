@@ -90,6 +90,27 @@ fn what_nothing_is_known_of_needs_only_its_size() {
 }
 
 #[test]
+fn what_nothing_is_known_of_is_not_trusted_after_another_boot() {
+    let data = bytes(7, 70_000);
+    let root = tempfile::tempdir().unwrap();
+    let sink = named(to_target(root.path(), Existing::Refuse), "file");
+    for (check, reused) in [(Check::Nothing, 0), (Check::Blake3, 50_000)] {
+        let plan = held(&data, check, sink.clone());
+        let landing = Landing::open(plan.clone()).unwrap();
+        landing.write(0, &data[..50_000]).unwrap();
+        landing.keep().unwrap();
+        let folder = root.path().join(".kitfast-staging");
+        crash::edit_journal(&folder, plan.size, |journal| {
+            journal.boot = b"another".to_vec()
+        });
+        let landing = Landing::open(plan).unwrap();
+        assert_eq!(landing.reused(), reused);
+        assert_eq!(landing.warning().is_some(), check == Check::Nothing);
+        landing.discard().unwrap();
+    }
+}
+
+#[test]
 fn it_does_not_touch_what_lands_by_the_same_number_as_sha256() {
     let data = bytes(9, 100_000);
     let home = tempfile::tempdir().unwrap();

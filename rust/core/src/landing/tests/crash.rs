@@ -117,7 +117,7 @@ fn what_an_earlier_run_published_is_known_again() {
 }
 
 /// Rewrites the only journal below `folder`.
-fn edit_journal(folder: &Path, size: u64, edit: impl FnOnce(&mut journal::Journal)) {
+pub fn edit_journal(folder: &Path, size: u64, edit: impl FnOnce(&mut journal::Journal)) {
     let inner = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap();
     let path = inner.path().join("journal");
     let bytes = std::fs::read(&path).unwrap();
