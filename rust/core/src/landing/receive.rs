@@ -40,6 +40,7 @@ impl Landing {
         let Some(shared) = self.open_one() else {
             return Err(super::closed());
         };
+        let end = shared.end_of(offset, length)?;
         let mut intake = Intake {
             shared: &shared,
             meter,
@@ -48,7 +49,7 @@ impl Landing {
             held: 0,
             since: Instant::now(),
         };
-        let ended = intake.take(socket, offset + length);
+        let ended = intake.take(socket, end);
         wake_for(socket, 1);
         // What came before the connection broke is as good as any.
         intake.flush()?;

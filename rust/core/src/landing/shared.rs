@@ -78,6 +78,15 @@ impl Shared {
         self.changed.notify_all();
     }
 
+    /// The end of a range, which must lie within the blob.
+    pub fn end_of(&self, offset: u64, length: u64) -> Result<u64> {
+        let end = offset.checked_add(length);
+        end.filter(|&end| end <= self.plan.size).ok_or_else(|| {
+            let size = self.plan.size;
+            Error::invalid(format!("a write beyond the {size} bytes of the blob"))
+        })
+    }
+
     /// Puts bytes where they belong; those that are there or on their way are skipped.
     ///
     /// No byte is ever written twice: one that was hashed is the one that is published.
@@ -100,11 +109,7 @@ impl Shared {
 
     /// Claims what of the bytes is neither there nor on its way, and writes that.
     fn put(&self, offset: u64, data: &[u8]) -> Result<(Vec<Piece>, Result<()>)> {
-        let end = offset.checked_add(data.len() as u64);
-        let end = end.filter(|&end| end <= self.plan.size).ok_or_else(|| {
-            let size = self.plan.size;
-            Error::invalid(format!("a write beyond the {size} bytes of the blob"))
-        })?;
+        let end = self.end_of(offset, data.len() as u64)?;
         let pieces = self.claim(offset..end)?;
         let written = pieces.iter().try_for_each(|piece| {
             let from = (piece.range.start - offset) as usize;

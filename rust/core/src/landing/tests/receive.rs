@@ -80,6 +80,22 @@ fn more_than_memory_holds_is_read_back() {
     finish(&landing).unwrap();
 }
 
+#[test]
+fn a_range_beyond_the_blob_is_refused_before_it_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let right = bytes(5, 100);
+    let landing = Landing::open(whole(root.path(), &right)).unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    ours.write_all(&right).unwrap();
+    for (offset, length) in [(1, 100), (1, u64::MAX), (u64::MAX, 1)] {
+        let came = landing.receive(theirs.as_fd(), offset, length, &Meter::default());
+        assert!(matches!(came, Err(Error::Invalid { .. })));
+    }
+    let came = landing.receive(theirs.as_fd(), 0, 100, &Meter::default());
+    assert_eq!(came.unwrap(), 100);
+    finish(&landing).unwrap();
+}
+
 /// The staging folder of the only landing below `root`.
 fn staging(root: &Path) -> std::path::PathBuf {
     let all = root.join(".kitfast-staging");
