@@ -132,8 +132,11 @@ pub(super) fn publish_one(
         if !shared.lock().map.committing {
             return Err(Error::internal(format!("{} was never made", entry.name)));
         }
-        let size = target.size_of(&entry.name)?;
-        target.count_published(1, size.unwrap_or_default());
+        let Some(size) = target.size_of(&entry.name)? else {
+            let why = "has gone since an earlier run published it";
+            return Err(Error::corrupt(entry.name.to_string(), why));
+        };
+        target.count_published(1, size);
         target.note(&entry.name);
         return Ok(Fate::Write);
     }

@@ -88,6 +88,26 @@ fn publishing_goes_on_after_a_crash() {
 }
 
 #[test]
+fn a_published_file_that_has_gone_since_is_missed() {
+    let files = files_of(&[70_000, 100_000]);
+    let tar = tar_of(&files);
+    let root = tempfile::tempdir().unwrap();
+    let plan = plan(&tar, Shape::Tar, to_target(root.path(), Existing::Refuse));
+    crash_after(&plan, &tar, 1);
+    let (first, _) = files.first_key_value().unwrap();
+    std::fs::remove_file(root.path().join(first)).unwrap();
+    let refused = finish(&Landing::open(plan.clone()).unwrap());
+    assert!(matches!(refused, Err(Error::Corrupt { .. })));
+    // Nothing of it is left that another try would believe.
+    let plan = self::plan(&tar, Shape::Tar, to_target(root.path(), Existing::Overwrite));
+    let landing = Landing::open(plan.clone()).unwrap();
+    write_all(&landing, &tar);
+    finish(&landing).unwrap();
+    finish_target(&plan.sink);
+    assert!(read_all(root.path()) == files);
+}
+
+#[test]
 fn what_an_earlier_run_published_is_known_again() {
     let files = files_of(&[10, 70_000]);
     let tar = tar_of(&files);
