@@ -153,6 +153,10 @@ impl Feed for Front {
     fn hashed(&mut self, hash: &sha256::State) {
         self.shared.hashed.store(hash.length, Ordering::Relaxed);
         let mut state = self.shared.lock();
+        if state.hopeless() {
+            // From here on small files are not written: a run with another rule must.
+            return;
+        }
         state.mark.sha256 = hash.clone();
         if let Some(trees) = &self.trees {
             state.mark.hashed = trees.index as u64;
@@ -273,8 +277,8 @@ impl SmallFiles {
         }
     }
 
-    /// Whether an earlier run wrote this file: one that was refused has hashed on, but
-    /// written no more. What is gone while it is published has its name already.
+    /// Whether an earlier run wrote this file. What is gone while it is published has its
+    /// name already.
     fn was_written(&self, member: &Member, file: &str, shared: &Shared) -> Result<bool> {
         Ok(member.end() <= self.written
             && (shared.lock().map.committing || shared.staging.size_of(file)? == Some(member.size)))
