@@ -13,7 +13,8 @@ impl Store {
     /// The file must lie on the store's file system, and nobody may write to it any more.
     /// It is gone afterwards: small ones into their recipe, others to their place among the
     /// contents, with the permissions of one. Fails with `DigestMismatch` where its bytes
-    /// are not the promised ones; then, as after every failure, it is left where it was.
+    /// are not the promised ones; then, as after every failure but one to write the recipe, it
+    /// is left where it was.
     pub fn take(&self, path: &Path, digest: &[u8; 32], meter: &Meter) -> Result<u64> {
         let wrap = |error| Error::io(path, error);
         // Held from before the hashing on: a prune would not know of the content.
