@@ -50,8 +50,8 @@ def wait_for_journals(folder: Path, count: int) -> None:
     written: set[tuple[str, int]] = set()
     while len(written) < count:
         assert time.monotonic() < deadline, f"{len(written)} journals below {folder} in a minute"
-        for path in folder.rglob("journal"):
-            # It is replaced by a rename all the while.
-            with contextlib.suppress(FileNotFoundError):
+        # They are replaced by a rename all the while, and folders around them come and go.
+        with contextlib.suppress(FileNotFoundError):
+            for path in folder.rglob("journal"):
                 written.add((str(path), path.stat().st_mtime_ns))
         time.sleep(0.02)
