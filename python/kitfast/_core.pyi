@@ -255,6 +255,67 @@ class Departure:
         """Hashes what is not hashed yet, without sending it. Raises as `read`; Cancelled."""
 
 @final
+class Squeeze:
+    """Compresses a layer straight from its files, with one piece of it in memory.
+
+    The bytes are those that packing gives. Takes the state of the files as they are now;
+    every read checks it. One call at a time.
+
+    Args:
+        source: what the layer is made of, compressed.
+        piece: bytes of every piece but the last, which has one at least; while one is in
+            use the next is made.
+
+    Raises:
+        FileError, InvalidArgument: a file is missing, is none, or the layer is not compressed.
+    """
+
+    def __new__(cls, source: LayerSource, piece: int) -> Squeeze: ...
+    @property
+    def file_bytes(self) -> int:
+        """Bytes of all the files."""
+    @property
+    def size(self) -> int:
+        """Bytes of the compressed layer; 0 while they are not known."""
+    @property
+    def digest(self) -> str | None:
+        """`sha256:<hex>`, once all of it is compressed or it was recalled."""
+    @property
+    def window(self) -> tuple[int, int, bool]:
+        """Where the piece in memory begins and ends in the layer, and whether it is the last."""
+    def recall(self, home: str | PathLike[str]) -> bool:
+        """As `Departure.recall`, of a layer that was compressed in the same way."""
+    def remember(self, home: str | PathLike[str]) -> None:
+        """As `Departure.remember`. Raises as that."""
+    def packed(self) -> PackedLayer:
+        """What packing the layer would give.
+
+        Raises:
+            InvalidArgument: the digest is not known yet.
+        """
+    def seek(self, offset: int, meter: Meter | None = None) -> None:
+        """Brings the piece with this byte into memory; past the end, the last one.
+
+        What lies before the piece in memory is compressed once more. The meter tells with
+        `writing` how long the files were waited for. After a failure it begins at the start.
+
+        Raises:
+            FileError: a file cannot be read.
+            SourceChanged: a file is no longer as it was.
+            Cancelled: the meter was cancelled.
+        """
+    def files(self, offset: int) -> int:
+        """About how many of the files' bytes lie before this byte of the piece in memory."""
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes of the piece in memory.
+
+        Raises:
+            InvalidArgument: they are not in memory.
+        """
+    def stop(self) -> None:
+        """Ends the compressing ahead, and lets the memory go."""
+
+@final
 class Store:
     """A store of blobs in a folder, which any number of processes may use at once.
 

@@ -6,6 +6,8 @@ mod errors;
 mod landing;
 mod memory;
 mod meter;
+
+mod squeeze;
 mod store;
 mod target;
 mod walk;
@@ -31,6 +33,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<store::PackedLayer>()?;
     module.add_class::<store::Blob>()?;
     module.add_class::<departure::Departure>()?;
+    module.add_class::<squeeze::Squeeze>()?;
     module.add_class::<store::Store>()?;
     module.add_class::<store::Hold>()?;
     Ok(())

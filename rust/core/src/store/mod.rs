@@ -17,6 +17,7 @@ pub mod prune;
 pub mod recipe;
 mod remember;
 pub mod source;
+pub mod squeeze;
 mod stage;
 mod stream;
 mod sums;
@@ -33,6 +34,7 @@ pub use members::Listed;
 pub use pack::Packed;
 pub use recipe::{Place, Recipe, Segment};
 pub use source::{Compression, LayerSource, Member};
+pub use squeeze::Squeeze;
 pub use unpack::{Packing, Shape, Wish};
 pub use writer::RecipeWriter;
 

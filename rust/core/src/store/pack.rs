@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::aside::Sum;
-use super::compress::compress;
 use super::keep::{ContentWriter, Keeper};
 use super::remember::{self, Known};
 use super::source::{Compression, LayerSource, Plan};
+use super::squeeze::squeeze;
 use super::stream::{Stream, Watch};
 use super::{Contents, RecipeWriter, Store};
 use crate::digest::buffer::Buffer;
@@ -39,7 +39,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    fn new(known: Known, reused: bool) -> Self {
+    pub(super) fn new(known: Known, reused: bool) -> Self {
         Self {
             digest: known.digest,
             diff_id: known.diff_id,
@@ -172,26 +172,7 @@ impl Store {
     fn pack_compressed(&self, job: &Job, threads: usize, watch: &Watch) -> Result<Known> {
         let mut recipe = RecipeWriter::create(self.home())?;
         let mut content = ContentWriter::create(self.contents(), Sum::here())?;
-        let mut stream = Stream::new(job.plan.clone(), (), watch.clone());
-        let (mut plain, mut blob) = (Hasher::new(), Hasher::new());
-        compress(
-            job.plan.source.compression,
-            threads,
-            |buffer| {
-                let filled = stream.fill(buffer)?;
-                plain.update(&buffer[..filled]);
-                Ok(filled)
-            },
-            |bytes| {
-                blob.update(bytes);
-                content.write(bytes)
-            },
-        )?;
-        let known = Known {
-            digest: blob.finish(),
-            diff_id: plain.finish(),
-            size: content.size(),
-        };
+        let known = squeeze(&job.plan, threads, watch, |bytes| content.write(bytes))?;
         content.finish_into(self.contents(), &mut recipe)?;
         recipe.commit(&known.digest, known.size)?;
         Ok(known)
