@@ -77,3 +77,15 @@ def test_gzip(kitfast: Kitfast, source: Path, tmp_path: Path) -> None:
     }
     assert folders.tree(tmp_path / "target") == folders.tree(source)
     assert not {verb: peak >> 20 for verb, peak in peaks.items() if not 0 < peak < MOST}
+
+
+def test_push_of_a_folder_compressed(
+    kitfast: Kitfast, source: Path, plain_registry: Running
+) -> None:
+    command = ("push", source, f"{plain_registry.host}/memory/folder:v1", "--plain-http")
+    peaks = {
+        word: kitfast.run(*command, "--compression", word, "--no-cache").peak
+        for word in ("gzip-fastest", "zstd")
+    }
+    print({word: f"{peak >> 20} MiB" for word, peak in peaks.items()})
+    assert not {word: peak >> 20 for word, peak in peaks.items() if not 0 < peak < MOST}

@@ -15,9 +15,11 @@ from kitfast import _core
 from kitfast.registry import Credentials, Registry
 from kitfast.settings import Network
 from kitfast.transfer.download import download
-from kitfast.transfer.ends import Content, Departing
+from kitfast.transfer.ends import Content, Departing, Squeezing
 from kitfast.transfer.limits import Limits, Patience, forget_hosts
-from kitfast.transfer.upload import Uploaded, upload, upload_unnamed
+from kitfast.transfer.upload import Uploaded, upload
+from kitfast.transfer.upload_squeezed import upload_squeezed
+from kitfast.transfer.upload_unnamed import upload_unnamed
 
 PART = 256 * 1024
 BLOB = random_blob(8 * PART + 123, seed=7)
@@ -98,6 +100,24 @@ async def push_unnamed(
     async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
         return await upload_unnamed(
             registry, "r", departure, label="layer", limits=limits, chunk=chunk
+        )
+
+
+async def push_squeezed(
+    sink: FaultyRegistry,
+    squeeze: Squeezing,
+    *,
+    limits: Limits | None = None,
+    on_bytes: Callable[[int], None] | None = None,
+    knows: Callable[[Limits], None] = lambda limits: None,
+) -> Uploaded:
+    """Uploads a blob that is compressed on its way; `knows` may tell what is known of the host."""
+    forget_hosts()
+    limits = limits or small_parts()
+    knows(limits)
+    async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
+        return await upload_squeezed(
+            registry, "r", squeeze, label="layer", limits=limits, on_bytes=on_bytes
         )
 
 

@@ -75,10 +75,9 @@ async def push(
             `/` or ends in `/`, any text with `kitfile`, or the name of a folder that is not
             also a kit of the store.
         destination: where to; without it, where `source` says. A folder needs it.
-        kitfile, layer_format, use_model_pack, follow_links, allow_empty: as in `pack`, for
-            folders only.
-        compression: `none`; anything else is refused, as compressed bytes must be packed
-            before their digest is known.
+        kitfile, compression, layer_format, use_model_pack, follow_links, allow_empty: as in
+            `pack`, for folders only. A registry that takes no chunks takes a layer that is
+            compressed on its way only where that makes no more than 16 MiB of it.
         cache: believe digests of a folder's files that have not changed since they were last
             packed or pushed: what the registry has of them is not even read.
         file_digests: publish the digests of the files in tar layers beside the kit, so

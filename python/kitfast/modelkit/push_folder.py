@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,8 @@ async def push_folder(
 ) -> Pushed:
     """Sends a folder's layers while they are hashed: each byte is read once, none is written.
 
+    Where layers are compressed, this is done on the way, too.
+
     A layer whose files are as they were when it was packed or pushed before has a digest
     already, and is asked for first. Every file must stay as it was when the push began until
     it is sent: the core compares sizes and times at each read, and the registry the digest.
@@ -49,11 +52,6 @@ async def push_folder(
     Raises:
         As `push`.
     """
-    if choices.compression != "none":
-        raise InvalidArgument(
-            f"a folder is pushed as it is, not with {choices.compression}",
-            hint="compress with `kitfast pack --compression`, then push the kit",
-        )
     context, target = existing_folder(directory), references.parse(destination)
     if target.digest is not None:
         raise InvalidArgument(f"{destination}: a kit is tagged with names, not with a digest")
@@ -62,7 +60,8 @@ async def push_folder(
     planned = await plan(context, described, choices, folder, network)
     async with connected(target, folder, network) as registry:
         listing = settings.file_digests(file_digests)
-        job = _Push(registry, target, limits_for(network), progress, folder, cache, listing)
+        limits = limits_for(network)
+        job = _Push(registry, target, limits, progress, folder, cache, listing, choices.compression)
         done = await together([job.layer(piece) for piece in planned.pieces])
         made = planned.build(done)
         manifest = parse_manifest(made.manifest)
@@ -91,6 +90,11 @@ async def push_folder(
     )
 
 
+# A layer is compressed on all cores. While one waits for the registry's last word, or has
+# a slow connection, there is another; more would only need more memory.
+SQUEEZED_AT_ONCE = 2
+
+
 class _Push:
     """One push: what it may use, and what it has sent."""
 
@@ -103,6 +107,7 @@ class _Push:
         home: Path,
         cache: bool,
         listing: bool,
+        compression: str,
     ) -> None:
         self.registry, self.target, self.limits = registry, target, limits
         self.progress = progress
@@ -114,9 +119,14 @@ class _Push:
         # What is known of the files in each layer, and the layers of which that is nothing.
         self._listed: dict[str, ListedLayer] = {}
         self._unread: dict[str, _core.Departure] = {}
+        self._compression = compression
+        self._squeezing = asyncio.Semaphore(SQUEEZED_AT_ONCE)
 
     async def layer(self, piece: Piece) -> _core.PackedLayer:
         """Sends a layer, unless the registry has it or an equal one is on its way."""
+        if self._compression != "none":
+            async with self._squeezing:
+                return await self._squeezed_layer(piece)
         layer = await offload.run(_core.Departure, piece.source(), self._listing)
         if self._cache and await offload.run(layer.recall, self._home):
             packed = layer.packed()
@@ -131,6 +141,36 @@ class _Push:
         self._known.add(packed.digest)
         await self._list(layer, read=False)
         if self._cache:
+            await offload.run(layer.remember, self._home)
+        return packed
+
+    async def _squeezed_layer(self, piece: Piece) -> _core.PackedLayer:
+        """Compresses a layer and sends it; nothing lists its files, which lie nowhere in it."""
+        from kitfast.transfer.upload_squeezed import PIECE, upload_squeezed
+
+        name = piece.path or "."
+        layer = await offload.run(_core.Squeeze, piece.source(self._compression), PIECE)
+        recalled = self._cache and await offload.run(layer.recall, self._home)
+        if recalled and layer.packed().digest in self._known:
+            return layer.packed()
+        reporter = Reporter(self.progress, "upload", name, layer.file_bytes)
+        uploaded = await upload_squeezed(
+            self.registry,
+            self.target.repository,
+            layer,
+            label=name,
+            limits=self.limits,
+            on_bytes=reporter.add,
+            account=self.account,
+        )
+        packed = layer.packed()
+        self.sent += uploaded.sent
+        if uploaded.how != "sent":
+            self.reused += packed.size
+            reporter.reuse(layer.file_bytes)
+        reporter.finish()
+        self._known.add(packed.digest)
+        if self._cache and not recalled:
             await offload.run(layer.remember, self._home)
         return packed
 
@@ -182,7 +222,7 @@ class _Push:
 
     async def _send_unnamed(self, layer: _core.Departure, name: str) -> None:
         """Sends a layer, and finds its digest out meanwhile."""
-        from kitfast.transfer.upload import upload_unnamed
+        from kitfast.transfer.upload_unnamed import upload_unnamed
 
         reporter = Reporter(self.progress, "upload", name, layer.size)
         uploaded = await upload_unnamed(

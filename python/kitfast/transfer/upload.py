@@ -14,11 +14,9 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Literal
 
-from kitfast import offload
-from kitfast._core import Meter
 from kitfast.errors import KitfastError, NotInRegistry, ProtocolError, RegistryError
 from kitfast.transfer.account import Account
-from kitfast.transfer.ends import BlobSink, Content, Departing, Named, UploadSession
+from kitfast.transfer.ends import BlobSink, Content, Named, UploadSession
 from kitfast.transfer.limits import Limits
 from kitfast.transfer.outflow import Outflow
 from kitfast.transfer.plan import MIB
@@ -27,10 +25,6 @@ from kitfast.transfer.trouble import Trouble, may_retry
 # A chunk border is where a broken upload goes on; each costs the registry a
 # round trip and, on object storage, the end of a multipart part.
 CHUNK = 128 * MIB
-
-# Up to this size a blob without a digest is hashed before anything is asked: reading it
-# twice costs less than sending what the registry may have.
-HASHED_FIRST = MIB
 
 # Longer than that nobody waits for a registry to throw an upload away.
 FORGET_SECONDS = 5.0
@@ -80,50 +74,19 @@ async def upload(
     """
     async with limits.uploads:
         entered = account or Account()
-        task = _Upload(registry, repository, blob, content, limits, on_bytes, entered)
+        task = BlobUpload(registry, repository, blob, content, limits, on_bytes, entered)
         return await task.run(mount_from, chunk)
 
 
-async def upload_unnamed(
-    registry: BlobSink,
-    repository: str,
-    content: Departing,
-    *,
-    label: str,
-    limits: Limits,
-    on_bytes: Callable[[int], None] | None = None,
-    chunk: int = CHUNK,
-    account: Account | None = None,
-) -> Uploaded:
-    """Brings a blob into a repository whose digest comes out while it is sent.
-
-    Nothing can be asked about a blob without a name: it is sent even where the registry has
-    it. One that is small, or that must go in one PUT, is hashed first and then asked for.
-
-    Args:
-        label: what errors call the blob.
-        content: its bytes; has a digest when this returns.
-
-    Raises:
-        SourceChanged: a file changed on the way; the registry was told to forget the upload.
-        Else as `upload`.
-    """
-    async with limits.uploads:
-        entered = account or Account()
-        named = _Label(label, content.size)
-        task = _Unnamed(registry, repository, named, content, limits, on_bytes, entered)
-        return await task.run(None, chunk)
-
-
 @dataclass(frozen=True)
-class _Label:
+class Label:
     """Stands for a blob that has no digest yet, in errors."""
 
     digest: str
     size: int
 
 
-class _Upload:
+class BlobUpload:
     """One blob on its way out."""
 
     def __init__(
@@ -151,7 +114,7 @@ class _Upload:
             f"{registry.host}/{repository}",
             blob,
             limits,
-            done=lambda: self._counted,
+            done=lambda: self._done,
             hint=RESUMES,
         )
 
@@ -202,6 +165,16 @@ class _Upload:
         """The blob's digest, where it is known."""
         return self._blob.digest
 
+    @property
+    def _size(self) -> int:
+        """The blob's size, where its digest is known."""
+        return self._blob.size
+
+    @property
+    def _done(self) -> int:
+        """How much of the blob went out, for the error when it is given up."""
+        return self._counted
+
     async def _is_ready(self, session: UploadSession) -> bool:
         """Sees to what must be known before bytes go; False when none need to."""
         return True
@@ -212,10 +185,10 @@ class _Upload:
             return False
         with self._account.during("registry"):
             size = await self._registry.blob_size(self._repository, digest)
-        if size is not None and size != self._blob.size:
+        if size is not None and size != self._size:
             raise ProtocolError(
                 f"{self._registry.host}/{self._repository}: holds {digest} with "
-                f"{size} bytes instead of {self._blob.size}",
+                f"{size} bytes instead of {self._size}",
                 hint="the registry's blob is broken: delete it there, then push again",
             )
         return size is not None
@@ -345,48 +318,6 @@ class _Upload:
         self._counted += new
         if self._on_bytes is not None and new:
             self._on_bytes(new)
-
-
-class _Unnamed(_Upload):
-    """A blob whose digest comes out while it is sent."""
-
-    def __init__(
-        self,
-        registry: BlobSink,
-        repository: str,
-        blob: Named,
-        content: Departing,
-        limits: Limits,
-        on_bytes: Callable[[int], None] | None,
-        account: Account,
-    ) -> None:
-        super().__init__(
-            registry, repository, blob, content, limits, on_bytes, account, hashes=True
-        )
-        self._content = content
-
-    async def run(self, mount_from: str | None, chunk: int) -> Uploaded:
-        if self._content.size <= HASHED_FIRST:
-            await self._hash()
-        return await super().run(mount_from, chunk)
-
-    @property
-    def _digest(self) -> str | None:
-        return self._content.digest
-
-    async def _is_ready(self, session: UploadSession) -> bool:
-        if self._digest is not None or not self._in_one_piece(session):
-            return True
-        await self._hash()
-        return not await self._is_there()
-
-    async def _hash(self) -> None:
-        await self._outflow.settled()  # one call at a time hashes the content
-        with self._account.during("hash"):
-            await offload.run(self._content.hash, meter=Meter())
-
-    def _sendable(self) -> int:
-        return self._content.hashed if self._digest is None else self._blob.size
 
 
 def _transient(error: RegistryError | ConnectionError) -> RegistryError:

@@ -27,7 +27,11 @@ def push(
     ] = None,
     compression: Annotated[
         Compression,
-        Option("--compression", metavar="none", help="Only none: other layers must be packed."),
+        Option(
+            "--compression",
+            metavar="none|gzip|gzip-fastest|zstd",
+            help="Compress a folder's layers on their way, as pack does.",
+        ),
     ] = Compression.none,
     layer_format: Annotated[
         LayerFormat,
