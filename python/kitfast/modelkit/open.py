@@ -235,13 +235,11 @@ class _Opening:
         """The file alone, fetched into the store by its published digest; None if it cannot be."""
         from kitfast.modelkit.parts import is_worth_it, land_file
         from kitfast.modelkit.published import find as find_lists
+        from kitfast.modelkit.published import takes_lists
         from kitfast.modelkit.ranges import RangesRefused
 
         layer = item.descriptor
-        by_tag = kit.reference.digest is None
-        if item.core_shape != "tar" or not settings.file_digests(
-            self.file_digests, otherwise=by_tag
-        ):
+        if item.core_shape != "tar" or not takes_lists(kit.reference, self.file_digests):
             return None
         if self._lists is None:
             repository, layers = kit.reference.repository, kit.manifest.layers

@@ -18,6 +18,7 @@ from kitfast.modelkit.marker import Choice, Marker
 from kitfast.modelkit.parents import chain
 from kitfast.modelkit.parts import choose
 from kitfast.modelkit.patterns import may_want
+from kitfast.modelkit.published import takes_lists
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.unpack import already
 from kitfast.oci import reference as references
@@ -174,9 +175,7 @@ class _Preview:
                 source,
                 kit,
                 [(item, chooser) for item in wanted],
-                file_digests=settings.file_digests(
-                    self.file_digests, otherwise=kit.reference.digest is None
-                ),
+                file_digests=takes_lists(kit.reference, self.file_digests),
                 unverified=self.unverified,
             )
         for item, part in zip(wanted, parts, strict=True):

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from kitfast import _core, offload
+from kitfast import _core, offload, settings
 from kitfast.errors import Corrupt, KitfastError, NotInRegistry, UnsafeMember
 from kitfast.modelkit.filelist import FILES, ListedLayer, dump, listed, parse
 from kitfast.modelkit.kit import Kit
@@ -20,6 +20,7 @@ from kitfast.oci.descriptor import Descriptor
 from kitfast.oci.document import MAX_BYTES
 from kitfast.oci.manifest import Manifest, parse_manifest
 from kitfast.oci.mediatypes import OCI_MANIFEST
+from kitfast.oci.reference import Reference
 from kitfast.store.home import Home
 from kitfast.together import together
 
@@ -132,6 +133,15 @@ async def find(
         else:
             found = {**known, **found}
     return found, warnings
+
+
+def takes_lists(reference: Reference, file_digests: bool | None) -> bool:
+    """Whether a call on this reference is to use lists: for a tag, unless it says otherwise.
+
+    Raises:
+        InvalidArgument: the variable for it is neither yes nor no.
+    """
+    return settings.file_digests(file_digests, otherwise=reference.digest is None)
 
 
 async def lists_of(registry: Registry, repository: str, kit: str) -> tuple[list[str], list[str]]:

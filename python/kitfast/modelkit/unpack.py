@@ -117,17 +117,14 @@ async def already(
             "a marker vouches for verified files: not with unverified ones",
             hint="leave out --unverified or --marker",
         )
+    from kitfast.modelkit.published import takes_lists
+
     await offload.run(marker.require_place)
     said = await offload.run(marker.read)
-    if said is not None and said.verified != "layer" and not _takes_lists(reference, file_digests):
+    if said is not None and said.verified != "layer" and not takes_lists(reference, file_digests):
         # It vouches for files that were held against less than is asked for now.
         return None
     return said
-
-
-def _takes_lists(reference: Reference, file_digests: bool | None) -> bool:
-    """Whether a digest that was published beside the kit is good enough for this call."""
-    return settings.file_digests(file_digests, otherwise=reference.digest is None)
 
 
 def _require_folder(directory: Path) -> None:

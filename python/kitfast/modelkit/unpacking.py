@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitfast import _core, offload, settings
+from kitfast import _core, offload
 from kitfast.errors import AlreadyExists, InternalError, InvalidArgument, UnsafeMember
 from kitfast.kitfile import yaml
 from kitfast.kitfile.filter import Filters
@@ -314,11 +314,10 @@ class Job:
             parts: Sequence[Part | None] = [None] * len(items)
             if self._is_choosy():
                 from kitfast.modelkit.parts import choose, room_for_part
+                from kitfast.modelkit.published import takes_lists
 
                 targets = [await self._target(item.under) for item in items]
-                self.uses_lists = settings.file_digests(
-                    self.file_digests, otherwise=reference.digest is None
-                )
+                self.uses_lists = takes_lists(reference, self.file_digests)
                 parts = await choose(
                     source,
                     kit,
