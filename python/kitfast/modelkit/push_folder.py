@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from kitfast.transfer.account import Account
 if TYPE_CHECKING:
     from kitfast.registry.client import Registry
     from kitfast.transfer.limits import Limits
+    from kitfast.transfer.upload import Uploaded
 
 
 async def push_folder(
@@ -127,6 +128,8 @@ class _Push:
         if self._compression != "none":
             async with self._squeezing:
                 return await self._squeezed_layer(piece)
+        from kitfast.transfer.upload_unnamed import upload_unnamed
+
         layer = await offload.run(_core.Departure, piece.source(), self._listing)
         if self._cache and await offload.run(layer.recall, self._home):
             packed = layer.packed()
@@ -136,7 +139,7 @@ class _Push:
                 self._known.add(packed.digest)
                 await self._send_named(layer, packed)
             return packed
-        await self._send_unnamed(layer, piece.path or ".")
+        await self._send_unnamed(upload_unnamed, layer, piece, layer.size)
         packed = layer.packed()
         self._known.add(packed.digest)
         await self._list(layer, read=False)
@@ -148,27 +151,12 @@ class _Push:
         """Compresses a layer and sends it; nothing lists its files, which lie nowhere in it."""
         from kitfast.transfer.upload_squeezed import PIECE, upload_squeezed
 
-        name = piece.path or "."
         layer = await offload.run(_core.Squeeze, piece.source(self._compression), PIECE)
         recalled = self._cache and await offload.run(layer.recall, self._home)
         if recalled and layer.packed().digest in self._known:
             return layer.packed()
-        reporter = Reporter(self.progress, "upload", name, layer.file_bytes)
-        uploaded = await upload_squeezed(
-            self.registry,
-            self.target.repository,
-            layer,
-            label=name,
-            limits=self.limits,
-            on_bytes=reporter.add,
-            account=self.account,
-        )
+        await self._send_unnamed(upload_squeezed, layer, piece, layer.file_bytes)
         packed = layer.packed()
-        self.sent += uploaded.sent
-        if uploaded.how != "sent":
-            self.reused += packed.size
-            reporter.reuse(layer.file_bytes)
-        reporter.finish()
         self._known.add(packed.digest)
         if self._cache and not recalled:
             await offload.run(layer.remember, self._home)
@@ -220,12 +208,17 @@ class _Push:
         self.sent += sent
         self.reused += reused
 
-    async def _send_unnamed(self, layer: _core.Departure, name: str) -> None:
-        """Sends a layer, and finds its digest out meanwhile."""
-        from kitfast.transfer.upload_unnamed import upload_unnamed
-
-        reporter = Reporter(self.progress, "upload", name, layer.size)
-        uploaded = await upload_unnamed(
+    async def _send_unnamed(
+        self,
+        upload: Callable[..., Awaitable[Uploaded]],
+        layer: _core.Departure | _core.Squeeze,
+        piece: Piece,
+        total: int,
+    ) -> None:
+        """Sends a layer by `upload`, which finds its digest out; reports `total` bytes of it."""
+        name = piece.path or "."
+        reporter = Reporter(self.progress, "upload", name, total)
+        uploaded = await upload(
             self.registry,
             self.target.repository,
             layer,
@@ -237,7 +230,7 @@ class _Push:
         self.sent += uploaded.sent
         if uploaded.how != "sent":
             self.reused += layer.size
-            reporter.reuse(layer.size)
+            reporter.reuse(total)
         reporter.finish()
 
 
