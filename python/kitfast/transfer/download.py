@@ -283,7 +283,7 @@ class _Download:
         if self._limits.bytes_free <= 0:
             return "hash"
         # A lone connection is not half of one: on a link that fast there may be more.
-        crowded = self._troubled > self._limits.unmeasured.width // 2
+        crowded = self._troubled > self._limits.expected // 2
         return "registry" if crowded else None
 
     async def _watch(self) -> None:

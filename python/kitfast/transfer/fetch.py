@@ -107,8 +107,8 @@ class Fetch:
         self.part = part
         self.size = size
         self.position = part.start
-        self.ranged = ranged or part.length < size
         self.all = part.length == size
+        self.ranged = ranged or not self.all
         self.hedge = hedge
         self.hedged = hedge
         self.answered = False

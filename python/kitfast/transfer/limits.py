@@ -186,12 +186,16 @@ class Limits:
         """What is left of the byte budget; negative when it is overdrawn."""
         return self.bytes_ahead - sum(self._lag.values())
 
+    @property
+    def expected(self) -> int:
+        """Connections there are, or will be once the few of the start prove too few."""
+        return max(self.connections.width, self._pace.start)
+
     def _apply(self, width: int) -> None:
         if width != self.connections.width:
             self.connections.resize(width)
-        others = max(width, self._pace.start)
-        if others != self.unmeasured.width:
-            self.unmeasured.resize(others)
+        if self.expected != self.unmeasured.width:
+            self.unmeasured.resize(self.expected)
 
 
 def middle(times: Collection[float]) -> float:

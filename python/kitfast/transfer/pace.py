@@ -74,19 +74,25 @@ class Pace:
         self._window_bytes += count
         self._window_full = self._window_full and full
         elapsed = now - self._window_start
-        if elapsed >= GLANCE_SECONDS and self._window_full:
-            self._rate = self._window_bytes / elapsed
-        if elapsed >= GLANCE_SECONDS and self.width < self.start and not self._window_full:
-            # What came while nobody waited for a connection says nothing of the link.
-            self._window_start, self._window_bytes, self._window_full = now, 0, True
-        elif elapsed >= GLANCE_SECONDS and self._is_too_narrow(self._window_bytes / elapsed, now):
-            self.width, self._rest = self.start, 0
-            self._before, self._settling = None, True
-            self._window_start, self._window_bytes, self._window_full = now, 0, True
-        elif elapsed >= WINDOW_SECONDS:
-            self._judge(self._window_bytes / elapsed, now)
+        if elapsed >= GLANCE_SECONDS and self._learn(self._window_bytes / elapsed, elapsed, now):
             self._window_start, self._window_bytes, self._window_full = now, 0, True
         return self.width
+
+    def _learn(self, rate: float, elapsed: float, now: float) -> bool:
+        """Takes what the window says so far; true where the next one begins."""
+        if self._window_full:
+            self._rate = rate
+        elif self.width < self.start:
+            # What came while nobody waited for a connection says nothing of the link.
+            return True
+        if self._is_too_narrow(rate, now):
+            self.width, self._rest = self.start, 0
+            self._before, self._settling = None, True
+            return True
+        if elapsed < WINDOW_SECONDS:
+            return False
+        self._judge(rate, now)
+        return True
 
     def refused(self, now: float, retry_after: float = 0.0) -> int:
         """Halves the width after a 429 or 503; at most once for one wave of them."""
