@@ -2,6 +2,7 @@
 //!
 //! Every module here can be tested, fuzzed and benched without an interpreter.
 
+mod cores;
 pub mod digest;
 pub mod error;
 pub mod landing;
@@ -12,5 +13,6 @@ pub mod store;
 pub mod tar;
 pub mod target;
 
+use cores::cores;
 pub use error::{Error, Result};
 pub use meter::Meter;

@@ -1,9 +1,9 @@
 //! Hashes many feeds at once on as many threads as there are cores.
 
+use std::process;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::{process, thread};
 
 use super::feed::Feed;
 use super::job::Job;
@@ -33,7 +33,7 @@ impl Pool {
             {
                 return pool;
             }
-            let cores = thread::available_parallelism().map_or(1, usize::from);
+            let cores = crate::cores();
             let fresh = Box::into_raw(Box::new(Self::with_threads(cores)));
             let swapped =
                 SHARED.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire);

@@ -36,18 +36,14 @@ pub fn fresh(plan: &Plan, staging: &Staging) -> Result<Opened> {
 /// # Errors
 /// [`Error::Corrupt`] for a journal that does not fit the plan or the files.
 pub fn resume(plan: &Plan, staging: &Staging) -> Result<Option<Opened>> {
-    match read_journal(plan, staging)? {
-        Some(journal) => restore(plan, staging, journal).map(Some),
-        None => Ok(None),
-    }
+    let journal = read_journal(plan, staging)?;
+    journal.map(|one| restore(plan, staging, one)).transpose()
 }
 
 /// What an earlier run left, as `resume` finds it, with nothing made or written for it.
 pub fn look(plan: &Plan, staging: &Staging) -> Result<Option<State>> {
-    match read_journal(plan, staging)? {
-        Some(journal) => read_back(plan, staging, journal).map(|(state, _)| Some(state)),
-        None => Ok(None),
-    }
+    let opened = read_journal(plan, staging)?.map(|one| read_back(plan, staging, one));
+    Ok(opened.transpose()?.map(|(state, _)| state))
 }
 
 /// Whether an earlier run of this boot was stopped while it gave files their names.

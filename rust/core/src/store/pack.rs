@@ -100,7 +100,7 @@ impl Store {
 
     fn pack_all(&self, jobs: Vec<Job>, meter: &Arc<Meter>) -> Result<Vec<(usize, Known)>> {
         let watch = Watch::over(meter);
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let cores = crate::cores();
         let total: u64 = jobs.iter().map(|job| job.plan.file_bytes).sum();
         let (compressed, plain): (Vec<_>, Vec<_>) = jobs
             .into_iter()

@@ -258,7 +258,7 @@ fn cut(
     mut give: impl FnMut(Piece) -> Result<()>,
 ) -> Result<()> {
     let mut piece = Piece::default();
-    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let threads = crate::cores();
     let known = squeeze(plan, threads, watch, |mut bytes| {
         while piece.bytes.len() + bytes.len() > length {
             let (head, rest) = bytes.split_at(length - piece.bytes.len());

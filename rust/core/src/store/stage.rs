@@ -98,7 +98,7 @@ fn size(entry: &Entry) -> u64 {
 }
 
 fn threads(entries: &[Entry]) -> usize {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = crate::cores();
     let big = entries.iter().filter(|entry| size(entry) > BIG).count();
     cores.min(big + entries.len() / FILES_PER_THREAD).max(1)
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use super::{Blob, Store};
 use crate::digest::buffer::Buffer;
@@ -47,7 +46,7 @@ impl Store {
             waiting: Mutex::new(waiting),
             meter: meter.clone(),
         });
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let cores = crate::cores();
         for _ in 0..cores * BEGUN_PER_CORE {
             queue.begin_next(&outcomes);
         }
