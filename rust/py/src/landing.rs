@@ -49,11 +49,8 @@ impl Landing {
         mode: u32,
     ) -> PyResult<Self> {
         let target = target.get().0.clone();
-        py.detach(|| {
-            let name = name.map(|name| file_name(&name)).transpose()?;
-            open(digest, size, shape, Sink::Target { target, name, mode })
-        })
-        .map_err(raise)
+        py.detach(|| open(digest, size, shape, into(target, name, mode)?))
+            .map_err(raise)
     }
 
     #[staticmethod]
@@ -68,11 +65,8 @@ impl Landing {
     ) -> PyResult<bool> {
         let target = target.get().0.clone();
         py.detach(|| {
-            let name = name.map(|name| file_name(&name)).transpose()?;
-            // The mode says nothing about what is there.
-            let mode = 0;
-            let plan = plan(digest, size, shape, Sink::Target { target, name, mode })?;
-            landing::Landing::has_published(&plan)
+            let sink = into(target, name, ANY_MODE)?;
+            landing::Landing::has_published(&plan(digest, size, shape, sink)?)
         })
         .map_err(raise)
     }
@@ -98,9 +92,7 @@ impl Landing {
             let Some(target) = target::Target::look(&folder, patterns)? else {
                 return Ok(None);
             };
-            let name = name.map(|name| file_name(&name)).transpose()?;
-            let (target, mode) = (Arc::new(target), 0);
-            let sink = Sink::Target { target, name, mode };
+            let sink = into(Arc::new(target), name, ANY_MODE)?;
             landing::Landing::left(&plan(digest, size, shape, sink)?)
         })
         .map_err(raise)
@@ -216,6 +208,15 @@ pub fn borrow(socket: RawFd) -> PyResult<BorrowedFd<'static>> {
     // SAFETY: the caller keeps the descriptor open until its call returns, as each says, and
     // no call keeps it longer.
     Ok(unsafe { BorrowedFd::borrow_raw(socket) })
+}
+
+/// What nobody asks of a plan that is only compared with what is there.
+const ANY_MODE: u32 = 0;
+
+/// The folder as a sink; `name` is the file's where the blob is one.
+fn into(target: Arc<target::Target>, name: Option<OsString>, mode: u32) -> Result<Sink> {
+    let name = name.map(|name| file_name(&name)).transpose()?;
+    Ok(Sink::Target { target, name, mode })
 }
 
 fn open(digest: &str, size: u64, shape: &str, sink: Sink) -> Result<Landing> {

@@ -6,7 +6,6 @@ mod errors;
 mod landing;
 mod memory;
 mod meter;
-
 mod squeeze;
 mod store;
 mod target;
