@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.support.faults import Fault, FaultyRegistry, Seen, nth
 from tests.support.memory import random_blob
-from tests.support.pulls import BLOB, PART, layer_of, push_unnamed, small_parts
+from tests.support.pulls import BLOB, PART, ahead, layer_of, push_unnamed, small_parts
 
 from kitfast import _core
 from kitfast.errors import RegistryError, SourceChanged
@@ -73,14 +73,7 @@ async def test_a_refusal_in_the_middle_of_a_body_is_waited_out(
 async def test_a_registry_further_than_we_ever_were_gets_a_new_upload(
     departure: _core.Departure, limits: Limits
 ) -> None:
-    def script(seen: Seen) -> Fault | None:
-        if (seen.kind, seen.number) != ("patch", 1):
-            return None
-        for session in sink.sessions.values():
-            session.held += bytes(5 * PART)
-        return Fault(keep=10, cut_at=0)
-
-    with FaultyRegistry(script=script) as sink:
+    with FaultyRegistry(script=ahead(lambda: sink, 1, 5 * PART)) as sink:
         await push_unnamed(sink, departure, limits=limits)
         assert holds(sink)
     assert len(sink.of("post")) == 2

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.faults import FaultyRegistry
+from tests.support.faults import Fault, FaultyRegistry, Script, Seen
 from tests.support.memory import MemoryBlob, MemoryLanding, random_blob
 
 from kitfast import _core
@@ -70,6 +71,19 @@ async def pull(
     return done
 
 
+@asynccontextmanager
+async def as_new(
+    sink: FaultyRegistry, limits: Limits | None, knows: Callable[[Limits], None] | None = None
+) -> AsyncIterator[tuple[Registry, Limits]]:
+    """The sink to a process that knows no host yet, but for what `knows` tells the limits."""
+    forget_hosts()
+    limits = limits or small_parts()
+    if knows is not None:
+        knows(limits)
+    async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
+        yield registry, limits
+
+
 async def push(
     sink: FaultyRegistry,
     blob: MemoryBlob = BLOB,
@@ -79,9 +93,7 @@ async def push(
     chunk: int = 2 * PART,
 ) -> Uploaded:
     """Uploads a blob in chunks of 512 KiB as a process that knows no host yet."""
-    forget_hosts()
-    limits = limits or small_parts()
-    async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
+    async with as_new(sink, limits) as (registry, limits):
         return await upload(registry, "r", blob, content or blob, limits=limits, chunk=chunk)
 
 
@@ -91,13 +103,10 @@ async def push_unnamed(
     *,
     limits: Limits | None = None,
     chunk: int = 2 * PART,
-    knows: Callable[[Limits], None] = lambda limits: None,
+    knows: Callable[[Limits], None] | None = None,
 ) -> Uploaded:
     """Uploads a blob whose digest is not known; `knows` may tell what is known of the host."""
-    forget_hosts()
-    limits = limits or small_parts()
-    knows(limits)
-    async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
+    async with as_new(sink, limits, knows) as (registry, limits):
         return await upload_unnamed(
             registry, "r", departure, label="layer", limits=limits, chunk=chunk
         )
@@ -109,13 +118,10 @@ async def push_squeezed(
     *,
     limits: Limits | None = None,
     on_bytes: Callable[[int], None] | None = None,
-    knows: Callable[[Limits], None] = lambda limits: None,
+    knows: Callable[[Limits], None] | None = None,
 ) -> Uploaded:
     """Uploads a blob that is compressed on its way; `knows` may tell what is known of the host."""
-    forget_hosts()
-    limits = limits or small_parts()
-    knows(limits)
-    async with Registry(sink.host, Network(plain_http=True), Credentials(environ={})) as registry:
+    async with as_new(sink, limits, knows) as (registry, limits):
         return await upload_squeezed(
             registry, "r", squeeze, label="layer", limits=limits, on_bytes=on_bytes
         )
@@ -125,3 +131,16 @@ def layer_of(path: Path, blob: MemoryBlob = BLOB) -> _core.LayerSource:
     """A raw layer whose only file has the blob's bytes."""
     path.write_bytes(blob.data)
     return _core.LayerSource([("blob", path, 0o644)], raw=True)
+
+
+def ahead(sink: Callable[[], FaultyRegistry], number: int, surplus: int) -> Script:
+    """The registry holds more than it was sent when this PATCH comes, and cuts it off."""
+
+    def script(seen: Seen) -> Fault | None:
+        if (seen.kind, seen.number) != ("patch", number):
+            return None
+        for session in sink().sessions.values():
+            session.held += bytes(surplus)
+        return Fault(keep=10, cut_at=0)
+
+    return script
