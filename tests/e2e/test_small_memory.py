@@ -15,7 +15,9 @@ from tests.support.registries import Running
 
 SIZE = 192 << 20
 LIMIT = 96 << 20
-MOST_ANONYMOUS = 80 << 20
+#: By the limit, in bytes. Where memory is no concern, many slow connections may take more
+#: of it, and hold together what kitfast promises; all of the layers would not fit in that.
+MOST_ANONYMOUS = {LIMIT: 80 << 20, None: 200 << 20}
 
 
 @pytest.fixture
@@ -56,12 +58,12 @@ def test_unpack_remote(
     # With a marker both end when all is on the disk: memory is no head start.
     words = ("unpack", reference, "--plain-http", "--marker")
     seconds: dict[int | None, float] = {}
-    for limit in (LIMIT, None):
+    for limit, most in MOST_ANONYMOUS.items():
         target = disk / f"target-{limit}"
         with memory_limit(limit) as group:
             done = other.run(*words, disk / "marker", "--dir", target, before=group.enter)
             assert group.kills() == 0
-            assert 0 < group.peak_anonymous < MOST_ANONYMOUS
+            assert 0 < group.peak_anonymous < most
         seconds[limit] = done.seconds
         assert folders.tree(target) == folders.tree(source)
         shutil.rmtree(target)
