@@ -17,6 +17,7 @@ class Cost:
 
     `anonymous` is the largest anonymous memory seen (sampled every 20 ms), which page cache
     and mapped files do not count to; `resident` is the kernel's own peak, which they do.
+    `machine` is the CPU time of all that ran meanwhile: registry, links and kernel too.
     """
 
     wall: float
@@ -25,6 +26,7 @@ class Cost:
     anonymous: int
     read: int
     written: int
+    machine: float = 0.0
 
     @staticmethod
     def total(costs: Sequence[Cost], written: int) -> Cost:
@@ -36,6 +38,7 @@ class Cost:
             max(cost.anonymous for cost in costs),
             sum(cost.read for cost in costs),
             written,
+            sum(cost.machine for cost in costs),
         )
 
 
@@ -54,7 +57,7 @@ def run(
     Raises:
         Failed: it ended with another status than 0, or took longer than `timeout` seconds.
     """
-    start = time.perf_counter()
+    busy, start = _busy(), time.perf_counter()
     child = subprocess.Popen(
         command,
         env={**os.environ, **(env or {})},
@@ -70,7 +73,7 @@ def run(
     output = child.stdout.read()
     # Waits without reaping: /proc still tells what the process read and wrote.
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    wall = time.perf_counter() - start
+    wall, machine = time.perf_counter() - start, _busy() - busy
     killer.cancel()
     watcher.stop()
     io = _io(child.pid)
@@ -85,7 +88,16 @@ def run(
         watcher.peak,
         io.get("rchar", 0),
         io.get("wchar", 0),
+        machine,
     )
+
+
+def _busy() -> float:
+    """CPU seconds that all cores have worked since the machine started."""
+    user, nice, system, _, _, irq, softirq = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8]
+    )
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def _io(pid: int) -> dict[str, int]:

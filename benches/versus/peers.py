@@ -50,9 +50,11 @@ class Peer:
     verifies: bool
     found: Callable[[], str | None]
     command: Callable[[str, Work], list[str]]
-    #: None where it can do any model; else the only one it can do.
-    only: str | None = None
     env: Callable[[Work], dict[str, str]] = lambda work: {}
+    #: It is run twice, and only the second run counts, which finds the files of the first.
+    overwrites: bool = False
+    #: Fewer layers than this give it nothing to do side by side.
+    least_layers: int = 1
 
 
 def program(name: str) -> Callable[[], str | None]:
@@ -78,6 +80,14 @@ def _kit_flags(work: Work) -> list[str]:
 
 def _authority(work: Work) -> dict[str, str]:
     return {"SSL_CERT_FILE": str(work.link.authority)} if work.link.authority else {}
+
+
+def _two_threads(work: Work) -> dict[str, str]:
+    return {**_authority(work), "BLOCKING_THREADS": "2"}
+
+
+def _python() -> str | None:
+    return sys.executable
 
 
 def kitfast() -> str | None:
@@ -174,7 +184,16 @@ PEERS = (
     Peer("kit pull", True, program("kit"), _kit_command("pull")),
     Peer("kit unpack", False, program("kit"), _kit_command("unpack")),
     Peer("kit pull + unpack", True, program("kit"), _kit_twice),
-    Peer("blocking", True, lambda: sys.executable, _script("blocking.py"), env=_authority),
+    Peer("blocking", True, _python, _script("blocking.py"), env=_authority),
+    Peer("blocking x2", True, _python, _script("blocking.py"), env=_two_threads, least_layers=2),
+    Peer(
+        "blocking, old files",
+        True,
+        _python,
+        _script("blocking.py"),
+        env=_authority,
+        overwrites=True,
+    ),
     Peer("oras", True, program("oras"), _oras),
     Peer("crane", True, program("crane"), _crane, env=_authority),
     Peer("skopeo", True, program("skopeo"), _skopeo),

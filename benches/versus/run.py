@@ -109,12 +109,18 @@ def _measure(
 ) -> list[dict[str, object]]:
     layers = _publish(folder, link, model, arguments.scale)
     size = sum(size for _, size in layers)
-    peers = [peer for peer in PEERS if _wanted(peer.name, arguments.peer)]
+    peers = [
+        peer
+        for peer in PEERS
+        if _wanted(peer.name, arguments.peer) and len(layers) >= peer.least_layers
+    ]
 
     def attempt(peer: Peer, path: str, into: Path) -> Cost:
         into.mkdir()
         work = Work(link, model.name, layers, into)
         try:
+            if peer.overwrites:
+                run(peer.command(path, work), peer.env(work))
             return run(peer.command(path, work), peer.env(work))
         finally:
             shutil.rmtree(into)
@@ -201,6 +207,8 @@ def _row(
         "seconds": round(median(cost.wall for cost in costs), 3),
         "mb_s": round(size / median(cost.wall for cost in costs) / 1e6),
         "cpu_s_per_gb": round(median(cost.cpu for cost in costs) / size * 1e9, 2),
+        "machine_cpu_s_per_gb": round(median(cost.machine for cost in costs) / size * 1e9, 2),
+        "cores_busy": round(median(cost.machine / cost.wall for cost in costs), 2),
         "anonymous_mib": round(max(cost.anonymous for cost in costs) / 2**20),
         "resident_mib": round(max(cost.resident for cost in costs) / 2**20),
         "written_per_byte": round(median(cost.written for cost in costs) / size, 2),
