@@ -25,6 +25,8 @@ VERSION = 1
 MOST_FILES = 20_000
 #: No name in a list is deeper: every folder that it lies in is looked at.
 MOST_LEVELS = 256
+#: A smaller layer comes whole: that takes no longer, and the kit's own digest covers it.
+SMALLEST_LAYER = 1 << 20
 BLOCK = 512
 
 _DIGEST = re.compile(r"blake3:[0-9a-f]{64}")

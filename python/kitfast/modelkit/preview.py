@@ -11,12 +11,12 @@ from pathlib import Path
 from kitfast import _core, offload, settings
 from kitfast.kitfile.filter import parse_filters
 from kitfast.kitfile.match import Unpackable
+from kitfast.modelkit.choose import choose
 from kitfast.modelkit.collide import left_to_fetch
 from kitfast.modelkit.fetch import Arrivals, Source, landing_shapes
 from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
 from kitfast.modelkit.marker import Choice, Marker
 from kitfast.modelkit.parents import chain
-from kitfast.modelkit.parts import choose
 from kitfast.modelkit.patterns import may_want
 from kitfast.modelkit.published import takes_lists
 from kitfast.modelkit.remote import connected, limits_for

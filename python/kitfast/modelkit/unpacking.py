@@ -313,7 +313,8 @@ class Job:
 
             parts: Sequence[Part | None] = [None] * len(items)
             if self._is_choosy():
-                from kitfast.modelkit.parts import choose, room_for_part
+                from kitfast.modelkit.choose import choose
+                from kitfast.modelkit.parts import room_for_part
                 from kitfast.modelkit.published import takes_lists
 
                 targets = [await self._target(item.under) for item in items]

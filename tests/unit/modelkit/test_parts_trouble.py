@@ -13,7 +13,7 @@ from tests.support.registries import Running, plain_registry
 from tests.support.relay import Relay
 
 from kitfast import _core, aio, errors
-from kitfast.modelkit import parts
+from kitfast.modelkit import choose, parts
 from kitfast.modelkit.collide import STAGING
 from kitfast.modelkit.fetch import Arrivals
 from kitfast.modelkit.filelist import ListedFile, ListedFolder, ListedLayer
@@ -108,14 +108,14 @@ async def test_folders_that_the_list_alone_names_do_not_outlast_it(
     ranges: bool,
 ) -> None:
     reference = await pushed(folder, tmp_path, relay, "listed", True)
-    read = parts.find
+    read = choose.find
 
     async def lie(*args: Any) -> tuple[dict[str, ListedLayer], list[str]]:
         lists, warnings = await read(*args)
         more = (ListedFolder("w/x", 0o700),)
         return {key: replace(one, folders=more) for key, one in lists.items()}, warnings
 
-    monkeypatch.setattr(parts, "find", lie)
+    monkeypatch.setattr(choose, "find", lie)
     relay.ranges = ranges
     out, home = tmp_path / "out", tmp_path / "home"
     done = await aio.unpack(reference, out, include=[name, "x"], home=home, network=PLAIN)
@@ -151,13 +151,13 @@ async def test_a_layer_whose_list_names_what_no_folder_takes_comes_whole(
     async def find(*_: object) -> tuple[dict[str, ListedLayer], list[str]]:
         return {digest: ListedLayer(digest, layer.size, files, folders)}, []
 
-    monkeypatch.setattr(parts, "find", find)
+    monkeypatch.setattr(choose, "find", find)
     arrivals = Arrivals()
     source = SimpleNamespace(registry=None, repository="r", arrivals=arrivals)
     item = SimpleNamespace(core_shape="tar", descriptor=layer)
     kit = SimpleNamespace(digest=digest, manifest=SimpleNamespace(layers=(layer,)))
     wanted: list[Any] = [(item, _core.Target(tmp_path))]
-    chosen = await parts.choose(
+    chosen = await choose.choose(
         cast("Any", source), cast("Any", kit), wanted, file_digests=True, unverified=False
     )
     assert chosen == [None]
