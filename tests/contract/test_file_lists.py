@@ -16,7 +16,7 @@ from tests.support.registries import Running, plain_registry
 from tests.support.relay import relaying
 
 from kitfast import aio
-from kitfast.modelkit.filelist import FILES
+from kitfast.modelkit.filelist import FILES, ListedFolder
 from kitfast.modelkit.kit import fetch
 from kitfast.modelkit.published import find
 from kitfast.modelkit.remote import connected
@@ -26,7 +26,11 @@ from kitfast.settings import Network
 __all__ = ["plain_registry"]
 
 PLAIN = Network(plain_http=True)
-KITFILE = "manifestVersion: 1.0.0\nmodel: {path: w}\ndocs: [{path: README}]\n"
+KITFILE = """manifestVersion: 1.0.0
+model: {path: w}
+datasets: [{path: sub/alone.bin}]
+docs: [{path: README}]
+"""
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -58,6 +62,8 @@ async def packed(tmp_path: Path, reference: str) -> aio.Packed:
     (folder / "w").mkdir(parents=True)
     for name, size in (("a", 3_000_000), ("b", 2_000_000), ("c.json", 10), ("empty", 0)):
         (folder / "w" / name).write_bytes(os.urandom(size))
+    (folder / "sub").mkdir(mode=0o710)
+    (folder / "sub/alone.bin").write_bytes(os.urandom(1_500_000))
     (folder / "README").write_bytes(b"read me")
     (folder / "Kitfile").write_text(KITFILE)
     return await aio.pack(folder, tags=[reference], home=tmp_path / "home")
@@ -82,9 +88,11 @@ async def test_a_push_publishes_it_once_and_others_find_it(tmp_path: Path, host:
         same = await registry.referrers(parsed.repository, kit.digest, FILES)
         found, warnings = await find(registry, parsed.repository, kit.digest, kit.manifest.layers)
     assert (len(entries), entries, again.warnings) == (1, same, ())
-    # A layer of one file offers no choice.
-    (layer,) = found.values()
-    assert (layer.digest, warnings) == (kit.manifest.layers[0].digest, [])
+    # A small layer of one file comes anyway.
+    (layer, alone) = found.values()
+    assert warnings == []
+    assert [layer.digest, alone.digest] == [one.digest for one in kit.manifest.layers[:2]]
+    assert (alone.names, alone.folders) == (("sub/alone.bin",), (ListedFolder("sub", 0o710),))
     sizes = [(file.name, file.size) for file in layer.files]
     assert sizes == [("w/a", 3_000_000), ("w/b", 2_000_000), ("w/c.json", 10), ("w/empty", 0)]
 

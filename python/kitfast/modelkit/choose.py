@@ -61,7 +61,9 @@ async def choose(
     return parts
 
 
-def _part(known: ListedLayer, layer: Descriptor, chooser: Chooser, verified: bool) -> Part:
+def _part(known: ListedLayer, layer: Descriptor, chooser: Chooser, verified: bool) -> Part | None:
+    if any(chooser.wants(name) for name in known.names):
+        return None
     files = tuple(file for file in known.files if chooser.wants(file.name))
     folders = tuple(folder for folder in known.folders if chooser.wants(folder.name))
     return Part(layer, files, folders, verified)

@@ -8,7 +8,7 @@ refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,17 @@ class ListedFolder:
 
 @dataclass(frozen=True)
 class ListedLayer:
-    """The members of one uncompressed tar layer, files in the order they lie in it."""
+    """The members of one uncompressed tar layer, files in the order they lie in it.
+
+    `names` are of files that cannot be fetched alone: where one of them is wanted, the
+    layer comes whole, else not at all.
+    """
 
     digest: str
     size: int
     files: tuple[ListedFile, ...]
     folders: tuple[ListedFolder, ...]
+    names: tuple[str, ...] = ()
 
 
 Member = tuple[str, int, int, int, str | None]
@@ -67,23 +72,35 @@ Member = tuple[str, int, int, int, str | None]
 def listed(layer: Descriptor, members: Iterable[Member]) -> ListedLayer | None:
     """The list of one layer, from what the core tells of its tar.
 
-    None where there is nothing to choose among, as in a layer of one file, or where a name
-    cannot be written as JSON.
+    None where a name cannot be written as JSON, or the layer comes whole anyway.
     """
     files: list[ListedFile] = []
     folders: list[ListedFolder] = []
     for name, offset, size, mode, digest in members:
         if not name:
             continue
-        if not _is_plain(name):
-            return None
         if digest is None:
             folders.append(ListedFolder(name, mode))
         else:
             files.append(ListedFile(name, offset, size, mode, digest))
     if len(files) < 2:
+        return named(layer, [file.name for file in files], folders)
+    names = [*(file.name for file in files), *(folder.name for folder in folders)]
+    if not all(map(_is_plain, names)):
         return None
     return ListedLayer(layer.digest, layer.size, tuple(files), tuple(folders))
+
+
+def named(
+    layer: Descriptor, names: Iterable[str], folders: Iterable[ListedFolder]
+) -> ListedLayer | None:
+    """The list of a layer that comes whole or not at all; None as `listed`."""
+    found = ListedLayer(layer.digest, layer.size, (), tuple(folders), tuple(names))
+    if layer.size < SMALLEST_LAYER:
+        return None
+    if not all(map(_is_plain, (*found.names, *(folder.name for folder in found.folders)))):
+        return None
+    return found
 
 
 def dump(kit: str, layers: Iterable[ListedLayer]) -> bytes | None:
@@ -91,10 +108,10 @@ def dump(kit: str, layers: Iterable[ListedLayer]) -> bytes | None:
 
     Layers for which there is no room are left out. None where nothing is left.
     """
-    fitting: list[dict[str, Any]] = []
+    fitting: dict[str, list[dict[str, Any]]] = {"layers": [], "whole": []}
     files, room = 0, MAX_BYTES - 4096
     for layer in layers:
-        count = len(layer.files) + len(layer.folders)
+        count = len(layer.files) + len(layer.names) + len(layer.folders)
         if files + count > MOST_FILES:
             continue
         value = _layer_to_json(layer)
@@ -102,10 +119,9 @@ def dump(kit: str, layers: Iterable[ListedLayer]) -> bytes | None:
         if cost > room:
             continue
         files, room = files + count, room - cost
-        fitting.append(value)
-    if not fitting:
-        return None
-    return canonical.dump_bytes({"version": VERSION, "kit": kit, "layers": fitting})
+        fitting["whole" if layer.names else "layers"].append(value)
+    told = {key: values for key, values in fitting.items() if values}
+    return canonical.dump_bytes({"version": VERSION, "kit": kit, **told}) if told else None
 
 
 def parse(data: bytes, kit: str, layers: Iterable[Descriptor]) -> dict[str, ListedLayer]:
@@ -122,18 +138,19 @@ def parse(data: bytes, kit: str, layers: Iterable[Descriptor]) -> dict[str, List
         raise Corrupt(f"{what} is that of another kit", what=what)
     sizes = {layer.digest: layer.size for layer in layers}
     found: dict[str, ListedLayer] = {}
-    for value in objects(document, "layers", what):
-        digest, size = value.get("digest"), value.get("size")
-        if not isinstance(digest, str) or sizes.get(digest) != size or digest in found:
-            raise Corrupt(f"{what} speaks of a layer that the kit does not have", what=what)
-        found[digest] = _layer(value, digest, sizes[digest])
+    for key, read in (("layers", _layer), ("whole", _named_layer)):
+        for value in objects(document, key, what):
+            digest, size = value.get("digest"), value.get("size")
+            if not isinstance(digest, str) or sizes.get(digest) != size or digest in found:
+                raise Corrupt(f"{what} speaks of a layer that the kit does not have", what=what)
+            found[digest] = read(value, digest, sizes[digest])
     return found
 
 
-def _layer(value: Mapping[str, Any], digest: str, size: int) -> ListedLayer:
+def _layer(value: dict[str, Any], digest: str, size: int) -> ListedLayer:
     where = f"the list of files of {digest[:19]}"
-    files = tuple(_file(one, where) for one in objects(dict(value), "files", where))
-    folders = tuple(_folder(one, where) for one in objects(dict(value), "folders", where))
+    files = tuple(_file(one, where) for one in objects(value, "files", where))
+    folders = tuple(_folder(one, where) for one in objects(value, "folders", where))
     end = 0
     for file in files:
         # A header stands before every file, and bytes belong to one file alone.
@@ -142,14 +159,20 @@ def _layer(value: Mapping[str, Any], digest: str, size: int) -> ListedLayer:
         end = file.offset + file.size
     if end > size:
         raise Corrupt(f"{where} goes beyond the layer", what=where)
-    _check_names(files, folders, where)
+    _check_names([file.name for file in files], folders, where)
     return ListedLayer(digest, size, files, folders)
 
 
-def _check_names(
-    files: tuple[ListedFile, ...], folders: tuple[ListedFolder, ...], where: str
-) -> None:
-    names = {file.name for file in files}
+def _named_layer(value: dict[str, Any], digest: str, size: int) -> ListedLayer:
+    where = f"the list of files of {digest[:19]}"
+    names = tuple(_name(one, where) for one in objects(value, "files", where))
+    folders = tuple(_folder(one, where) for one in objects(value, "folders", where))
+    _check_names(names, folders, where)
+    return ListedLayer(digest, size, (), folders, names)
+
+
+def _check_names(files: Sequence[str], folders: tuple[ListedFolder, ...], where: str) -> None:
+    names = set(files)
     if len(names) < len(files) or any(folder.name in names for folder in folders):
         raise Corrupt(f"{where} names a file twice", what=where)
     for name in (*names, *(folder.name for folder in folders)):
@@ -200,18 +223,16 @@ def _is_plain(name: str) -> bool:
 
 
 def _layer_to_json(layer: ListedLayer) -> dict[str, Any]:
-    return {
-        "digest": layer.digest,
-        "size": layer.size,
-        "files": [
-            {
-                "name": file.name,
-                "offset": file.offset,
-                "size": file.size,
-                "mode": file.mode,
-                "digest": file.digest,
-            }
-            for file in layer.files
-        ],
-        "folders": [{"name": folder.name, "mode": folder.mode} for folder in layer.folders],
-    }
+    files: list[dict[str, Any]] = [{"name": name} for name in layer.names]
+    files += [
+        {
+            "name": file.name,
+            "offset": file.offset,
+            "size": file.size,
+            "mode": file.mode,
+            "digest": file.digest,
+        }
+        for file in layer.files
+    ]
+    folders = [{"name": folder.name, "mode": folder.mode} for folder in layer.folders]
+    return {"digest": layer.digest, "size": layer.size, "files": files, "folders": folders}

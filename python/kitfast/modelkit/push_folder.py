@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kitfast import _core, offload, settings
 from kitfast.errors import InvalidArgument, KitfastError
 from kitfast.modelkit.build import Choices, Piece, existing_folder, load_kitfile, plan
-from kitfast.modelkit.filelist import ListedLayer, listed
+from kitfast.modelkit.filelist import ListedFolder, ListedLayer, listed, named
 from kitfast.modelkit.published import is_published, unpublished
 from kitfast.modelkit.published import publish as publish_files
 from kitfast.modelkit.push import Pushed, publish, send
@@ -133,7 +133,7 @@ class _Push:
         layer = await offload.run(_core.Departure, piece.source(), self._listing)
         if self._cache and await offload.run(layer.recall, self._home):
             packed = layer.packed()
-            if piece.mode is None:
+            if piece.mode is None and not self._list_by_name(piece, packed):
                 self._unread[packed.digest] = layer
             if packed.digest not in self._known:
                 self._known.add(packed.digest)
@@ -142,7 +142,8 @@ class _Push:
         await self._send_unnamed(upload_unnamed, layer, piece, layer.size)
         packed = layer.packed()
         self._known.add(packed.digest)
-        await self._list(layer, read=False)
+        if not self._list_by_name(piece, packed):
+            await self._list(layer, read=False)
         if self._cache:
             await offload.run(layer.remember, self._home)
         return packed
@@ -184,6 +185,21 @@ class _Push:
         known = [self._listed.pop(one.digest) for one in layers if one.digest in self._listed]
         with self.account.during("registry"):
             return await publish_files(*where, self.limits, kit, known)
+
+    def _list_by_name(self, piece: Piece, packed: _core.PackedLayer) -> bool:
+        """Lists a layer of one file, which takes no look at its bytes; whether it is one."""
+        files = [name for name, source, _ in piece.members if source is not None]
+        if piece.mode is not None or len(files) > 1:
+            return False
+        folders = [
+            ListedFolder(name.rstrip("/"), mode)
+            for name, source, mode in piece.members
+            if source is None
+        ]
+        one = named(_descriptor(packed), files, folders)
+        if one is not None:
+            self._listed[packed.digest] = one
+        return True
 
     async def _list(self, layer: _core.Departure, *, read: bool) -> None:
         members = await offload.run(layer.members, read, meter=_core.Meter())

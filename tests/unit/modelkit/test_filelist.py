@@ -18,6 +18,7 @@ from kitfast.modelkit.filelist import (
     Member,
     dump,
     listed,
+    named,
     parse,
 )
 from kitfast.oci.descriptor import Descriptor
@@ -25,6 +26,7 @@ from kitfast.oci.descriptor import Descriptor
 KIT = "sha256:" + "ab" * 32
 HASH = "blake3:" + "cd" * 32
 LAYER = Descriptor("application/x", "sha256:" + "ef" * 32, 10_240)
+LARGE = Descriptor("application/x", "sha256:" + "12" * 32, 10 << 30)
 MEMBERS: list[Member] = [
     ("w", 512, 0, 0o755, None),
     ("w/one", 1024, 600, 0o644, HASH),
@@ -34,16 +36,15 @@ Change = Callable[[dict[str, Any]], object]
 
 
 def document() -> dict[str, Any]:
-    layer = listed(LAYER, MEMBERS)
-    assert layer is not None
-    data = dump(KIT, [layer])
+    layers = [listed(LAYER, MEMBERS), listed(LARGE, MEMBERS[:2])]
+    data = dump(KIT, [layer for layer in layers if layer is not None])
     assert data is not None
     value: dict[str, Any] = json.loads(data)
     return value
 
 
 def read(value: dict[str, Any]) -> dict[str, ListedLayer]:
-    return parse(json.dumps(value).encode(), KIT, [LAYER])
+    return parse(json.dumps(value).encode(), KIT, [LAYER, LARGE])
 
 
 def test_it_comes_back_as_it_was() -> None:
@@ -55,8 +56,19 @@ def test_it_comes_back_as_it_was() -> None:
     )
 
 
-def test_layers_that_offer_no_choice_are_not_listed() -> None:
+def test_of_a_layer_of_one_file_the_name_comes_back() -> None:
+    value = document()
+    only = ListedLayer(LARGE.digest, LARGE.size, (), (ListedFolder("w", 0o755),), ("w/one",))
+    assert read(value)[LARGE.digest] == only == named(LARGE, ["w/one"], [ListedFolder("w", 0o755)])
+    # Readers from before these were listed take what they know; and so are older lists read.
+    assert [layer["digest"] for layer in value["layers"]] == [LAYER.digest]
+    del value["whole"]
+    assert list(read(value)) == [LAYER.digest]
+
+
+def test_layers_that_come_whole_anyway_are_not_listed() -> None:
     assert listed(LAYER, MEMBERS[:2]) is None
+    assert named(LAYER, ["w/one"], []) is None
     assert listed(LAYER, []) is None
     assert dump(KIT, []) is None
 
@@ -64,6 +76,8 @@ def test_layers_that_offer_no_choice_are_not_listed() -> None:
 @pytest.mark.parametrize("name", ["\udcff", "../w", "/w", "w//x", "C:x", "w\\..\\x", "w\0"])
 def test_layers_with_names_that_cannot_be_written_are_not_listed(name: str) -> None:
     assert listed(LAYER, [*MEMBERS, (name, 5120, 1, 0o644, HASH)]) is None
+    assert named(LARGE, [name], []) is None
+    assert named(LARGE, ["good"], [ListedFolder(name, 0o755)]) is None
 
 
 def test_it_is_never_larger_than_a_reader_takes() -> None:
@@ -79,6 +93,9 @@ def test_it_is_never_larger_than_a_reader_takes() -> None:
     assert data is not None
     known = parse(data, KIT, [Descriptor("x", LAYER.digest, 1 << 40)])
     assert known == {LAYER.digest: largest}
+    names = tuple(f"{at}" for at in range(MOST_FILES))
+    assert dump(KIT, [ListedLayer(LARGE.digest, LARGE.size, (), (), (*names, "x"))]) is None
+    assert dump(KIT, [ListedLayer(LARGE.digest, LARGE.size, (), (), names), largest]) != data
     # What follows a layer that does not fit is listed all the same.
     assert dump(KIT, [layer(MOST_FILES + 1, 1), layer(5000, 1000), largest]) == data
 
@@ -96,6 +113,17 @@ def first(value: dict[str, Any]) -> dict[str, Any]:
         lambda v: v.update(layers={}),
         lambda v: v["layers"].append(v["layers"][0]),
         lambda v: v["layers"][0].update(digest=KIT),
+        lambda v: v.update(whole={}),
+        lambda v: v["whole"].append(v["whole"][0]),
+        lambda v: v["whole"].append(v["layers"][0]),
+        lambda v: v["whole"][0].update(size=10_241),
+        lambda v: v["whole"][0].update(files=["w/one"]),
+        lambda v: v["whole"][0]["files"].append({"name": "w/one"}),
+        lambda v: v["whole"][0]["files"].append({"name": "w"}),
+        lambda v: v["whole"][0]["files"].append({"name": "w/one/in"}),
+        lambda v: v["whole"][0]["files"].append({"name": "../one"}),
+        lambda v: v["whole"][0]["folders"].append({"name": "../one", "mode": 493}),
+        lambda v: v["layers"][0]["files"][0].pop("digest"),
         lambda v: v["layers"][0].update(size=10_241),
         lambda v: v["layers"][0]["files"].reverse(),
         lambda v: v["layers"][0]["files"].append(v["layers"][0]["files"][1]),
