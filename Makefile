@@ -36,7 +36,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust/core rust/py -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python/kitfast -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help setup test demo wheel interop test-slow bench bench-pack bench-unpack bench-hash docs format lock clean
+.PHONY: help setup test demo wheel interop test-slow bench bench-pack bench-unpack bench-limited bench-hash docs format lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; \
@@ -72,6 +72,9 @@ bench-pack: setup ## measure packing and verifying beside kit (ARGS="--case zstd
 
 bench-unpack: setup ## measure unpacking from the store beside kit and cp, on XFS and ext4
 	$(BIN)/python benches/unpack.py $(ARGS)
+
+bench-limited: setup ## measure unpacking under 1 GiB of memory (ARGS="--folder DIR", a disk with 45 GB)
+	$(BIN)/python benches/limited.py $(ARGS)
 
 bench-hash: setup ## measure SHA-256 on one core beside OpenSSL's
 	$(BIN)/python benches/hash.py $(ARGS)

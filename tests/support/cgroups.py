@@ -32,9 +32,14 @@ class Limited:
         nothing = "-1" if self._limit == "memory.limit_in_bytes" else "max"
         (self._folder / self._limit).write_text(nothing if size is None else str(size))
 
+    @property
+    def members(self) -> Path:
+        """The file that puts the process under the limit whose number is written to it."""
+        return self._folder / "cgroup.procs"
+
     def enter(self) -> None:
         """Puts the process that calls this under the limit."""
-        (self._folder / "cgroup.procs").write_text(str(os.getpid()))
+        self.members.write_text(str(os.getpid()))
 
     def kills(self) -> int:
         """How many processes the kernel has killed for want of memory."""
