@@ -40,7 +40,7 @@ PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python/kitfast -
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; \
-		do printf 'make %-12s %s\n' "$$name" "$$text"; done
+		do printf 'make %-13s %s\n' "$$name" "$$text"; done
 
 setup: $(STAMPS)/core ## make .venv: locked dependencies and a release build of the core
 
