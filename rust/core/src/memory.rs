@@ -9,6 +9,10 @@ const LARGEST_KEPT: libc::c_int = 16 << 20;
 /// The heap gives memory back to the system only beyond this much at its end.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT_AT_THE_END: libc::c_int = 64 << 20;
+/// Heaps that all threads share: what is kept in one is of no use to the others, and a heap
+/// for each connection was measured to keep 100 MiB more than two.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const HEAPS: libc::c_int = 2;
 
 /// Makes freed buffers stay with the process instead of going back to the system.
 ///
@@ -23,6 +27,7 @@ pub fn keep() -> bool {
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_KEPT) == 1
             && libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_AT_THE_END) == 1
+            && libc::mallopt(libc::M_ARENA_MAX, HEAPS) == 1
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     false
