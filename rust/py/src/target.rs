@@ -107,7 +107,7 @@ impl Target {
     fn has_file(&self, py: Python<'_>, name: OsString) -> PyResult<bool> {
         py.detach(|| {
             let name = Name::check(name.as_bytes())?;
-            Ok(self.0.size_of(&name)?.is_some())
+            Ok(self.0.stamp(&name)?.is_some())
         })
         .map_err(raise)
     }

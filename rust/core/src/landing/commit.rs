@@ -6,6 +6,7 @@ use super::members::{Members, decode};
 use super::plan::Sink;
 use super::record;
 use super::shared::Shared;
+use super::stamps::{self, Stamps};
 use super::state::slot_file;
 use crate::store::{Contents, RecipeWriter};
 use crate::target::{Fate, Target};
@@ -22,6 +23,7 @@ pub fn commit(shared: &Shared, meter: &Meter) -> Result<()> {
         Sink::Target { target, .. } => {
             if !shared.lock().committing {
                 prepare(shared, target, meter)?;
+                stamps::write(&Members::of(shared))?;
                 begin(shared)?;
             }
             publish(shared, target)
@@ -130,10 +132,11 @@ pub(super) fn publish_one(
             return Ok(Fate::Skip);
         }
         if !shared.lock().map.committing {
-            return Err(Error::internal(format!("{} was never made", entry.name)));
+            return Err(stamps::never_made(&entry.name));
         }
-        let Some(size) = target.size_of(&entry.name)? else {
-            let why = "has gone since an earlier run published it";
+        let published = Stamps::open(&shared.staging)?.published(slot, target, &entry.name)?;
+        let Some(size) = published else {
+            let why = "was changed or removed since an earlier run published it";
             return Err(Error::corrupt(entry.name.to_string(), why));
         };
         target.count_published(1, size);

@@ -16,6 +16,7 @@ mod ranges;
 mod receive;
 mod record;
 mod shared;
+mod stamps;
 mod state;
 mod warm;
 

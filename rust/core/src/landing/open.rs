@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::journal::{self, Journal, Mark};
 use super::map::Map;
+use super::members::Members;
 use super::plan::{Check, Plan, Sink};
+use super::stamps::Stamps;
 use super::state::{State, slot_file};
 use crate::store::Contents;
 use crate::target::Staging;
@@ -48,10 +50,13 @@ pub fn look(plan: &Plan, staging: &Staging) -> Result<Option<State>> {
 
 /// Whether an earlier run of this boot was stopped while it gave files their names.
 pub fn was_committing(plan: &Plan, staging: &Staging) -> Result<bool> {
-    match read_journal(plan, staging) {
-        Ok(journal) => Ok(journal.is_some_and(|journal| journal.committing && is_fresh(&journal))),
+    let committing = read_journal(plan, staging).and_then(|journal| match journal {
+        Some(journal) if journal.committing => read_back(plan, staging, journal).map(|_| true),
+        _ => Ok(false),
+    });
+    match committing {
         Err(Error::Corrupt { .. }) => Ok(false),
-        Err(error) => Err(error),
+        outcome => outcome,
     }
 }
 
@@ -120,6 +125,9 @@ fn read_back(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened>
         check_tree(&state)?;
     }
     check_files(plan, staging, &state)?;
+    if state.committing {
+        check_published(plan, staging, &spool)?;
+    }
     state.front = state.mark.sha256.length;
     Ok((state, Arc::new(spool)))
 }
@@ -140,6 +148,32 @@ fn check_files(plan: &Plan, staging: &Staging, state: &State) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Every file that is staged no more must stand under its name as it was published.
+fn check_published(plan: &Plan, staging: &Staging, spool: &std::fs::File) -> Result<()> {
+    let Sink::Target { target, .. } = &plan.sink else {
+        return Ok(());
+    };
+    let stamps = Stamps::open(staging)?;
+    let members = Members {
+        plan,
+        staging,
+        spool,
+    };
+    members.each(|entry| match entry.slot {
+        Some(slot)
+            if target.patterns().want(&entry.name)
+                && staging.size_of(&slot_file(slot))?.is_none()
+                && stamps.published(slot, target, &entry.name)?.is_none() =>
+        {
+            let name = &entry.name;
+            Err(stale(&format!(
+                "had published {name}, which was changed or removed since"
+            )))
+        }
+        _ => Ok(()),
+    })
 }
 
 fn read_hashes(staging: &Staging, count: u64) -> Result<Vec<[u8; 32]>> {

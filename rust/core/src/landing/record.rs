@@ -8,6 +8,7 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use super::journal;
 use super::plan::Plan;
 use crate::tar::Name;
+use crate::target::stamp::{self, Stamp};
 use crate::target::{Existing, Fate, RECORD, Staging, Target};
 use crate::{Error, Result};
 
@@ -111,10 +112,10 @@ pub fn check(staging: &Staging, plan: &Plan, target: &Target) -> Result<Option<T
                 let name = input
                     .take(length as usize)
                     .and_then(|raw| Name::check(&raw).ok());
-                let (Some(name), Some(stamp)) = (name, input.take(24)) else {
+                let (Some(name), Some(stamp)) = (name, input.stamp()) else {
                     return Ok(None);
                 };
-                if target.stamp(&name)?.is_none_or(|now| now != stamp[..]) {
+                if target.stamp(&name)?.is_none_or(|now| now != stamp) {
                     return Ok(None);
                 }
                 if kept && target.existing() != Existing::Keep {
@@ -123,7 +124,7 @@ pub fn check(staging: &Staging, plan: &Plan, target: &Target) -> Result<Option<T
                 told.kept += u64::from(kept);
                 if !kept {
                     told.files += 1;
-                    told.bytes += u64::from_le_bytes(std::array::from_fn(|at| stamp[8 + at]));
+                    told.bytes += stamp::size(&stamp);
                     told.names.push(name);
                 }
             }
@@ -152,6 +153,10 @@ impl Input {
         self.file.read_exact(&mut bytes).ok()?;
         self.sum.update(&bytes);
         Some(bytes)
+    }
+
+    fn stamp(&mut self) -> Option<Stamp> {
+        self.take(24)?.try_into().ok()
     }
 
     fn number(&mut self) -> Option<u32> {

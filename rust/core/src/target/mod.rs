@@ -5,6 +5,7 @@ pub mod patterns;
 mod publish;
 mod published;
 pub mod staging;
+pub mod stamp;
 
 pub use patterns::Patterns;
 pub use staging::Staging;

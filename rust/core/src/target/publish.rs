@@ -110,36 +110,6 @@ impl Target {
         }
     }
 
-    /// The size of a regular file, if there is one.
-    pub fn size_of(&self, name: &Name) -> Result<Option<u64>> {
-        let size = |stamp: [u8; 24]| u64::from_le_bytes(std::array::from_fn(|at| stamp[8 + at]));
-        Ok(self.stamp(name)?.map(size))
-    }
-
-    /// Inode, size and time of change of a regular file: the same for the same file untouched.
-    pub fn stamp(&self, name: &Name) -> Result<Option<[u8; 24]>> {
-        let (folder, last) = name.split();
-        let there = beneath::open(self.root.as_fd(), folder)
-            .and_then(|parent| beneath::look(parent.as_fd(), last));
-        let there = match there {
-            Ok(Some(there)) => there,
-            Ok(None) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-            Err(error) => return Err(self.error(name, error)),
-        };
-        if FileType::from_raw_mode(there.st_mode) != FileType::RegularFile {
-            return Ok(None);
-        }
-        let time = (there.st_mtime as u64)
-            .wrapping_mul(1_000_000_000)
-            .wrapping_add(there.st_mtime_nsec as u64);
-        let parts = [there.st_ino, there.st_size as u64, time];
-        let mut stamp = [0; 24];
-        for (place, part) in stamp.chunks_exact_mut(8).zip(parts) {
-            place.copy_from_slice(&part.to_le_bytes());
-        }
-        Ok(Some(stamp))
-    }
-
     /// Counts files an earlier run published.
     pub fn count_published(&self, files: u64, bytes: u64) {
         self.files.fetch_add(files, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! What a landing promises: right bytes or none, and nothing half-made.
 
 mod blake3;
+mod changed;
 mod crash;
 mod orders;
 mod receive;
