@@ -48,23 +48,24 @@ def require_space(folder: Path, needed: int, why: str = "") -> None:
 
 @dataclass(frozen=True)
 class Room:
-    """What a layer needs of a disk, in bytes; `decoding` of them for being decoded."""
+    """What a layer needs of a disk, in bytes; more than that where it unpacks to more."""
 
     needed: int
-    decoding: int = 0
+    compressed: bool = False
 
 
 def room_for(item: Unpackable, target: _core.Target, staging: Path) -> Room:
     """What fetching a layer into a folder needs; what an earlier try took is ours already.
 
     A compressed layer is decoded when all of it is there and verified, to hardly less than
-    its own size. Until that is done both are on the disk.
+    its own size, and to nobody knows how much more. Where the disk is short by then, what
+    is decoded gives its room back: one copy is all it needs.
     """
     layer = item.descriptor
     if _core.Landing.has_published(target, layer.digest, layer.size, item.core_shape, item.name):
         return Room(0)
-    decoding = layer.size if item.compression != "none" else 0
-    return Room(max(0, layer.size + decoding - held(staging, layer.digest)), decoding)
+    needed = max(0, layer.size - held(staging, layer.digest))
+    return Room(needed, item.compression != "none")
 
 
 def require_rooms(folder: Path, rooms: Sequence[Room]) -> None:
@@ -73,8 +74,8 @@ def require_rooms(folder: Path, rooms: Sequence[Room]) -> None:
     Raises:
         NoSpace: they do not; the message says what is needed, why, and what is there.
     """
-    decoding = sum(room.decoding for room in rooms)
-    why = f"{decoding:,} of them, or more, to decode compressed layers" if decoding else ""
+    compressed = any(room.compressed for room in rooms)
+    why = "or more: compressed layers unpack to more" if compressed else ""
     require_space(folder, sum(room.needed for room in rooms), why)
 
 

@@ -240,7 +240,8 @@ class Job:
     async def _room(self, item: Unpackable, is_local: bool) -> Room:
         """What a whole layer needs of the disk: a link to the store needs nothing."""
         if is_local:
-            return Room(0 if self.link else item.descriptor.size)
+            compressed = item.compression != "none"
+            return Room(0 if self.link else item.descriptor.size, compressed)
         target = await self._target(item.under)
         return await offload.run(room_for, item, target, self._staging(item))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import zstandard
 from tests.support.hostile import END, digest, member
 
 from kitfast._core import Landing, Store, Target
@@ -52,6 +54,21 @@ def test_no_room_is_told_before_the_bytes(disk: Path, shape: str) -> None:
         name = "weights" if shape == "whole" else None
         landing = Landing.into_target(target, digest(b""), size, shape, name)
         landing.write(0, header)
+
+
+@pytest.mark.parametrize("shape", ["tar+gzip", "tar+zstd"])
+def test_what_is_decoded_needs_room_once(disk: Path, shape: str) -> None:
+    large = random.Random(2).randbytes(9 * MIB)
+    tar = member(b"large", large) + member(b"small", b"x") + END
+    blob = gzip.compress(tar, 1) if shape == "tar+gzip" else zstandard.compress(tar, 1)
+    target = Target(disk / "root")
+    landing = Landing.into_target(target, digest(blob), len(blob), shape)
+    for at in range(0, len(blob), MIB):
+        landing.write(at, blob[at : at + MIB])
+    landing.finish()
+    target.finish()
+    assert (disk / "root/large").read_bytes() == large
+    assert [path.name for path in sorted((disk / "root").iterdir())] == ["large", "small"]
 
 
 def test_full_meanwhile_then_freed(disk: Path) -> None:

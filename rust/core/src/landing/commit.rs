@@ -2,14 +2,15 @@
 
 use std::os::unix::fs::FileExt;
 
-use super::members::{Members, decode};
+use super::decode::{SHORT, decode};
+use super::members::Members;
 use super::plan::Sink;
 use super::record;
 use super::shared::Shared;
 use super::stamps::{self, Stamps};
 use super::state::slot_file;
 use crate::store::{Contents, RecipeWriter};
-use crate::target::{Fate, Target};
+use crate::target::{Fate, RECORD, Target};
 use crate::{Error, Meter, Result};
 
 /// Publishes what is staged; the digest has been found right.
@@ -25,6 +26,10 @@ pub fn commit(shared: &Shared, meter: &Meter) -> Result<()> {
                 prepare(shared, target, meter)?;
                 stamps::write(&Members::of(shared))?;
                 begin(shared)?;
+                if shared.plan.is_compressed() {
+                    // All of it is in the files, and others may need the room.
+                    shared.punch(0..shared.plan.size);
+                }
             }
             publish(shared, target)
         }
@@ -70,7 +75,7 @@ fn into_store(shared: &Shared, home: &std::path::Path) -> Result<()> {
 /// Checks everything that can be checked before the first file appears.
 pub(super) fn prepare(shared: &Shared, target: &Target, meter: &Meter) -> Result<()> {
     if shared.plan.is_compressed() {
-        decode(shared, meter)?;
+        decode(shared, SHORT, meter)?;
     }
     check_tail(shared)?;
     Members::of(shared).each(|entry| match entry.slot {
@@ -114,7 +119,8 @@ fn publish(shared: &Shared, target: &Target) -> Result<()> {
         record.note(target, &entry.name, fate)
     })?;
     record.commit()?;
-    shared.staging.clear_but_record()
+    shared.staging.remove("journal")?;
+    shared.staging.clear_but(&[RECORD])
 }
 
 /// A staged file that is gone was published by the run that crashed.

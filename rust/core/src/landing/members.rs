@@ -1,16 +1,15 @@
 //! The members of a whole tar, as they are about to be published.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
 
 use super::plan::{Plan, Shape, Sink};
 use super::shared::Shared;
-use super::state::slot_file;
 use crate::tar::decode::Kind;
-use crate::tar::{Admitted, Guard, Name, Reader, Step, Walk};
+use crate::tar::{Name, Step, Walk};
 use crate::target::Staging;
-use crate::{Error, Meter, Result};
+use crate::{Error, Result};
 
 /// A file or directory that is staged.
 #[derive(Debug, PartialEq, Eq)]
@@ -115,85 +114,5 @@ impl<'a> Members<'a> {
             slot += u64::from(is_file == 1);
         }
         Ok(())
-    }
-}
-
-/// Decodes a verified compressed tar from the spool into staged files and a list of them.
-pub fn decode(shared: &Shared, meter: &Meter) -> Result<()> {
-    let Sink::Target { target, .. } = &shared.plan.sink else {
-        return Err(Error::internal("the store decodes nothing"));
-    };
-    let spool = Positioned {
-        file: &shared.spool,
-        at: 0,
-    };
-    let source: Box<dyn Read + '_> = match shared.plan.shape {
-        Shape::TarGzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(spool))),
-        Shape::TarZstd => Box::new(
-            zstd::stream::read::Decoder::with_buffer(buffered(spool))
-                .map_err(|error| Error::io(shared.staging.path("spool"), error))?,
-        ),
-        Shape::Whole | Shape::Tar => return Ok(()),
-    };
-    let mut reader = Reader::new(source, shared.plan.what());
-    let mut guard = Guard::new(target.folds_case());
-    let mut list = BufWriter::new(shared.staging.create("list", 0)?);
-    let mut slot = 0;
-    while let Some(member) = reader.next_member()? {
-        let (name, is_file) = match guard.admit(&member)? {
-            Admitted::File(name) => (name, true),
-            Admitted::Directory(name) => (name, false),
-        };
-        if is_file {
-            extract(&mut reader, shared, slot, member.size, meter)?;
-            slot += 1;
-        }
-        let mut line = vec![u8::from(is_file)];
-        line.extend(member.mode.to_le_bytes());
-        line.extend((name.as_bytes().len() as u16).to_le_bytes());
-        line.extend(name.as_bytes());
-        list.write_all(&line)
-            .map_err(|error| Error::io(shared.staging.path("list"), error))?;
-    }
-    list.flush()
-        .map_err(|error| Error::io(shared.staging.path("list"), error))
-}
-
-fn extract<R: Read>(
-    reader: &mut Reader<R>,
-    shared: &Shared,
-    slot: u64,
-    size: u64,
-    meter: &Meter,
-) -> Result<()> {
-    let name = slot_file(slot);
-    let mut file = shared.staging.create(&name, size)?;
-    let mut buffer = vec![0; size.min(256 << 10) as usize];
-    loop {
-        meter.check()?;
-        let read = reader.read_body(&mut buffer)?;
-        if read == 0 {
-            return Ok(());
-        }
-        file.write_all(&buffer[..read])
-            .map_err(|error| Error::io(shared.staging.path(&name), error))?;
-    }
-}
-
-fn buffered<R: Read>(source: R) -> BufReader<R> {
-    BufReader::with_capacity(256 << 10, source)
-}
-
-/// Reads a shared file from its start without moving anybody else's position.
-struct Positioned<'a> {
-    file: &'a File,
-    at: u64,
-}
-
-impl Read for Positioned<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }

@@ -6,6 +6,7 @@
 //! rest read back from the page cache. A journal lets a killed landing go on. Nothing appears under its final name before the digest is right.
 
 mod commit;
+mod decode;
 mod front;
 mod journal;
 mod map;

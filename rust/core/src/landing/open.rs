@@ -18,9 +18,8 @@ pub type Opened = (State, Arc<std::fs::File>);
 
 /// Starts clean: whatever is in the folder goes.
 pub fn fresh(plan: &Plan, staging: &Staging) -> Result<Opened> {
-    staging.clear()?;
-    let reserved = if plan.is_compressed() { plan.size } else { 0 };
-    let spool = staging.create("spool", reserved)?;
+    staging.clear_but(&[])?;
+    let spool = staging.create("spool", 0)?;
     spool
         .set_len(plan.size)
         .map_err(|error| Error::io(staging.path("spool"), error))?;
@@ -80,6 +79,10 @@ fn read_journal(plan: &Plan, staging: &Staging) -> Result<Option<Journal>> {
 
 fn restore(plan: &Plan, staging: &Staging, journal: Journal) -> Result<Opened> {
     let (mut state, spool) = read_back(plan, staging, journal)?;
+    if plan.is_compressed() && !state.committing {
+        // What was decoded of it is decoded anew, and its room may be needed until then.
+        staging.clear_but(&["journal", "spool"])?;
+    }
     state.advance(plan, staging, &spool)?;
     let hashed = state.mark.sha256.length;
     if !state.strays.within(0..hashed).is_empty() {

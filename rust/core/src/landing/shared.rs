@@ -225,7 +225,19 @@ impl Shared {
         Ok(())
     }
 
-    fn punch(&self, hole: Range<u64>) {
+    /// Gives the room of the spool before `until` back, where the file system can.
+    ///
+    /// The journal says so first: whoever goes on after a kill fetches these bytes again,
+    /// and hashes the whole blob, before any of it is believed.
+    pub fn give_back(&self, until: u64) -> Result<()> {
+        let from = std::mem::replace(&mut self.lock().given_back, until);
+        self.journal_now()?;
+        self.punch(from..until);
+        Ok(())
+    }
+
+    /// Frees the whole blocks of the spool in this range.
+    pub fn punch(&self, hole: Range<u64>) {
         let start = hole.start.next_multiple_of(HOLE);
         let length = (hole.end - hole.end % HOLE).saturating_sub(start);
         if length > 0 {

@@ -57,6 +57,8 @@ pub struct State {
     pub journaled: Instant,
     /// Spool bytes nobody needs once the next journal is written.
     pub holes: Vec<Range<u64>>,
+    /// Bytes from the start of the spool on that are verified, decoded and no longer there.
+    pub given_back: u64,
     /// Why no more bytes can be taken.
     pub broken: Option<Error>,
     open: VecDeque<(u64, Arc<File>)>,
@@ -95,6 +97,7 @@ impl State {
             committing: false,
             journaled: Instant::now(),
             holes: Vec::new(),
+            given_back: 0,
             broken: None,
             open: VecDeque::new(),
         }
@@ -216,13 +219,19 @@ impl State {
 
     /// What a journal would say now.
     pub fn journal(&self, plan: &Plan) -> Journal {
+        let (mut mark, mut down) = (self.mark.clone(), self.down.clone());
+        // Once publishing has begun the spool is not looked at any more.
+        if self.given_back > 0 && !self.committing {
+            down.remove(0..self.given_back);
+            mark = Mark::default();
+        }
         Journal {
             identity: plan.identity(),
             boot: super::journal::boot().to_vec(),
             committing: self.committing,
             placed: self.made as u64,
-            mark: self.mark.clone(),
-            down: self.down.clone(),
+            mark,
+            down,
             strays: self.strays.clone(),
         }
     }

@@ -224,7 +224,7 @@ impl Target {
             let count = COUNTER.fetch_add(1, Ordering::Relaxed);
             let key = format!("{FRESH}{}-{count}", std::process::id());
             if let Some(staging) = self.staging(&key)? {
-                staging.clear()?;
+                staging.clear_but(&[])?;
                 return Ok(staging);
             }
         }
@@ -341,6 +341,10 @@ impl Target {
 /// Bytes this user may still write on the file system `file` is on.
 pub fn free_space(file: std::os::fd::BorrowedFd<'_>) -> rustix::io::Result<u64> {
     let stat = fstatvfs(file)?;
+    if stat.f_blocks == 0 {
+        // A file system without an end, or one that does not tell.
+        return Ok(u64::MAX);
+    }
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 

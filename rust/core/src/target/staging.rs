@@ -163,20 +163,14 @@ impl Staging {
         }
     }
 
-    /// Removes all files, the folder stays.
-    pub fn clear(&self) -> Result<()> {
-        empty(&self.folder, b"").map_err(|error| self.error("", error))
-    }
-
-    /// Removes all files but the record of what was published, the journal first.
-    pub fn clear_but_record(&self) -> Result<()> {
-        self.remove("journal")?;
-        empty(&self.folder, super::RECORD.as_bytes()).map_err(|error| self.error("", error))
+    /// Removes all files but these, the folder stays.
+    pub fn clear_but(&self, kept: &[&str]) -> Result<()> {
+        empty(&self.folder, kept).map_err(|error| self.error("", error))
     }
 
     /// Removes the folder and all in it; the last thing to do with it.
     pub fn destroy(&self) -> Result<()> {
-        self.clear()?;
+        self.clear_but(&[])?;
         unlinkat(&self.parent, &self.name, AtFlags::REMOVEDIR)
             .map_err(|error| self.error("", error))
     }
@@ -192,12 +186,13 @@ impl Staging {
     }
 }
 
-/// Removes what is in a folder of ours but one file; links are removed, never followed.
-fn empty(folder: &OwnedFd, but: &[u8]) -> rustix::io::Result<()> {
+/// Removes what is in a folder of ours but these files; links are removed, never followed.
+fn empty(folder: &OwnedFd, kept: &[&str]) -> rustix::io::Result<()> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let name = entry?.file_name().to_owned();
-        if !matches!(name.to_bytes(), b"." | b"..") && name.to_bytes() != but {
+        let is_kept = kept.iter().any(|kept| kept.as_bytes() == name.to_bytes());
+        if !is_kept && !matches!(name.to_bytes(), b"." | b"..") {
             names.push(name);
         }
     }
@@ -205,7 +200,7 @@ fn empty(folder: &OwnedFd, but: &[u8]) -> rustix::io::Result<()> {
         let name = std::ffi::OsStr::from_bytes(name.to_bytes());
         match unlinkat(folder, name, AtFlags::empty()) {
             Err(Errno::ISDIR | Errno::PERM) => {
-                empty(&openat(folder, name, FOLDER, Mode::empty())?, b"")?;
+                empty(&openat(folder, name, FOLDER, Mode::empty())?, &[])?;
                 unlinkat(folder, name, AtFlags::REMOVEDIR)?;
             }
             outcome => outcome?,

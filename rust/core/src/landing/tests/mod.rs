@@ -5,6 +5,7 @@ mod changed;
 mod crash;
 mod orders;
 mod receive;
+mod shrinking;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
