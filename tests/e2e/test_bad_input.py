@@ -155,7 +155,7 @@ def test_damaged_store(
     outcome = kitfast.run("unpack", "kit:v1", "--dir", target, status=None)
     refused(outcome)
     assert not list(target.rglob("*.safetensors"))
-    # What is broken can be made good by packing again.
+    # What is broken can be made good by packing again, or by pulling, as the error says.
     kitfast.run("pack", source, "--tag", "kit:v1")
     kitfast.run("unpack", "kit:v1", "--dir", target, "--overwrite")
     assert folders.tree(target) == folders.tree(source)

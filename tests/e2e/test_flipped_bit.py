@@ -55,3 +55,29 @@ def test_unpack_remote_refuses(other: Kitfast, damaged: str, tmp_path: Path) -> 
     assert not list(target.rglob("*.safetensors"))
     left = [path for path in target.rglob("*") if path.is_file() and path.stat().st_size > 1 << 20]
     assert not left, "nothing of the layer is kept, under no name"
+
+
+@pytest.mark.parametrize("finder", ["verify", "unpack"])
+@pytest.mark.parametrize("part", ["contents", "recipes"])
+def test_a_pull_mends_the_store_as_the_hint_says(
+    kitfast: Kitfast, plain_registry: Running, tmp_path: Path, part: str, finder: str
+) -> None:
+    source = folders.shards(tmp_path / "source", 2, 3 << 20)
+    reference = f"{plain_registry.host}/mended/{part}-{finder}:v1"
+    kitfast.run("pack", source, "--tag", reference)
+    kitfast.run("push", reference, "--plain-http")
+    stored = [path for path in (kitfast.home / part).rglob("*") if path.is_file()]
+    largest = max(stored, key=lambda path: path.stat().st_size)
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2 if part == "contents" else 100] ^= 1
+    largest.chmod(0o644)
+    largest.write_bytes(bytes(data))
+    words = (
+        ("cache", "verify") if finder == "verify" else ("unpack", reference, "-d", tmp_path / "a")
+    )
+    found = kitfast.run(*words, status=None)
+    assert found.status == 1 and "pull it again" in found.stdout + found.stderr
+    kitfast.run("pull", reference, "--plain-http")
+    kitfast.run("cache", "verify")
+    kitfast.run("unpack", reference, "-d", tmp_path / "target")
+    assert folders.tree(tmp_path / "target") == folders.tree(source)

@@ -125,6 +125,7 @@ def test_a_damaged_content_publishes_nothing(
     assert list((tmp_path / "out").iterdir()) == []
     with pytest.raises(errors.Corrupt):
         store.verify(packed.digest)
+    assert store.size(packed.digest) is None
     assert [digest for digest, _ in store.verify_all([packed.digest])] == [packed.digest]
     repaired = store.pack([LayerSource(lay_out(tmp_path / "src"))], cache=False)[0]
     assert repaired.digest == packed.digest
@@ -143,7 +144,55 @@ def test_a_damaged_recipe_publishes_nothing(
         store.unpack(packed.digest, "tar", target)
     with pytest.raises(errors.Corrupt):
         store.blob(packed.digest).read(0, 1024)
+    assert store.size(packed.digest) is None
+
+
+def rot(path: Path) -> None:
+    """Changes a byte as a failing disk does: no time tells of it."""
+    before = path.stat()
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    path.chmod(before.st_mode & 0o777)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("piece", ["content", "recipe"])
+def test_what_verify_found_damaged_is_packed_anew(
+    store: Store, packed: PackedLayer, tmp_path: Path, piece: str
+) -> None:
+    recipe = tmp_path / "home/recipes/sha256" / packed.digest.removeprefix("sha256:")
+    if piece == "content":
+        rot(big_content(tmp_path))
+    else:
+        data = recipe.read_bytes()
+        recipe.write_bytes(data.replace(b"{}", b"()", 1))
+    for _ in range(2):
+        assert [digest for digest, _ in store.verify_all([packed.digest])] == [packed.digest]
+    assert store.size(packed.digest) is None
+    again = store.pack([LayerSource(lay_out(tmp_path / "src"))])[0]
+    assert again.digest == packed.digest
     assert store.size(packed.digest) == packed.size
+    store.verify(packed.digest)
+
+
+def test_a_file_changed_through_a_link_stays_as_it_was_changed(
+    store: Store, packed: PackedLayer, tmp_path: Path
+) -> None:
+    target = Target(str(tmp_path / "out"))
+    store.unpack(packed.digest, "tar", target, link=True)
+    target.finish()
+    linked = tmp_path / "out/model/weights.bin"
+    linked.chmod(0o644)
+    with linked.open("r+b") as file:
+        file.write(b"mine")
+    os.utime(linked, (1_700_000_000, 1_700_000_000))
+    with pytest.raises(errors.Corrupt):
+        store.verify(packed.digest)
+    assert linked.stat().st_mtime == 1_700_000_000
+    assert linked.read_bytes()[:4] == b"mine"
+    assert store.size(packed.digest) is None
 
 
 def test_existing_files(store: Store, packed: PackedLayer, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::condemn::{condemn, is_condemned};
 use super::{fresh_name, make_folder};
 use crate::digest::hex;
 use crate::{Error, Meter, Result};
@@ -60,10 +61,11 @@ impl Contents {
         self.folder.join(&name[..2]).join(name)
     }
 
-    /// Whether a file of this size stands under the hash; it may still have to be verified.
+    /// Whether a file of this size stands under the hash that was not found damaged; it may
+    /// still have to be verified.
     pub fn holds(&self, hash: &[u8; 32], size: u64) -> bool {
         std::fs::symlink_metadata(self.path(hash))
-            .is_ok_and(|meta| meta.is_file() && meta.len() == size)
+            .is_ok_and(|meta| meta.is_file() && meta.len() == size && !is_condemned(&meta))
     }
 
     /// Moves a complete temporary file, whose BLAKE3 the caller has computed, to its place.
@@ -129,7 +131,7 @@ fn wrong_size(path: &Path, actual: u64, expected: u64) -> Error {
     )
 }
 
-/// Hashes the whole file and compares.
+/// Hashes the whole file and compares; condemns it where it is wrong.
 fn check(file: &File, path: &Path, hash: &[u8; 32], meter: &Meter) -> Result<()> {
     use std::os::unix::fs::FileExt;
     let mut hasher = blake3::Hasher::new();
@@ -149,6 +151,7 @@ fn check(file: &File, path: &Path, hash: &[u8; 32], meter: &Meter) -> Result<()>
     if hasher.finalize().as_bytes() == hash {
         return Ok(());
     }
+    condemn(file, path);
     Err(Error::corrupt(
         path.display().to_string(),
         "its bytes are not the ones it was stored with; pack or pull it again",
@@ -258,6 +261,16 @@ mod tests {
         rewrite(&path, b"weightz");
         let changed = contents.get(&hash, 7, &meter);
         assert!(matches!(changed, Err(Error::Corrupt { .. })));
+        assert!(
+            !contents.holds(&hash, 7),
+            "what was found wrong is not there"
+        );
+        rewrite(&path, b"weights");
+        assert!(
+            contents.holds(&hash, 7),
+            "who writes to it may have mended it"
+        );
+        contents.get(&hash, 7, &meter).unwrap();
         rewrite(&path, b"weigh");
         let truncated = contents.get(&hash, 7, &meter);
         assert!(matches!(truncated, Err(Error::Corrupt { .. })));

@@ -4,6 +4,7 @@ mod aside;
 pub mod blob;
 mod clone;
 mod compress;
+mod condemn;
 pub mod contents;
 pub mod departure;
 pub mod hold;
@@ -77,7 +78,8 @@ impl Store {
         &self.contents
     }
 
-    /// The size of a blob that is held whole; none when anything of it is missing.
+    /// The size of a blob that is held whole; none when anything of it is missing, or was
+    /// found damaged.
     pub fn size(&self, digest: &[u8; 32]) -> Result<Option<u64>> {
         let recipe = match Recipe::open(&self.home, digest) {
             Ok(recipe) => recipe,

@@ -12,12 +12,15 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::condemn::{condemn, is_condemned};
 use crate::digest::hex;
 use crate::{Error, Result};
 
 pub(super) const MAGIC: [u8; 4] = *b"KFR1";
 pub(super) const ENTRY: usize = 64;
 pub(super) const FOOTER: usize = 88;
+/// What is wrong with a recipe that was condemned.
+const DAMAGED: &str = "its bytes are not the ones it was written with; pack or pull it again";
 /// Inline bytes are cut here, so that one piece can be checked in little memory.
 pub(super) const PIECE: u64 = 1 << 20;
 
@@ -131,7 +134,11 @@ impl Recipe {
     fn read(mut file: File, path: PathBuf) -> Result<Self> {
         let wrap = |error| Error::io(&path, error);
         let bad = |why: &str| Error::corrupt(path.display().to_string(), why);
-        let length = file.metadata().map_err(wrap)?.len();
+        let meta = file.metadata().map_err(wrap)?;
+        if is_condemned(&meta) {
+            return Err(bad(DAMAGED));
+        }
+        let length = meta.len();
         if length < (MAGIC.len() + FOOTER) as u64 {
             return Err(bad("too short for a recipe"));
         }
@@ -197,12 +204,16 @@ impl Recipe {
     }
 
     /// Reads a whole inline segment and checks it against its hash.
+    ///
+    /// Where it is wrong the recipe is condemned: it does not open again, and a pull or a
+    /// pack makes it anew.
     pub fn inline(&self, segment: &Segment) -> Result<Vec<u8>> {
         let length = usize::try_from(segment.length).map_err(|_| self.corrupt("huge piece"))?;
         let mut bytes = vec![0; length];
         self.read_inline(segment, 0, &mut bytes)?;
         if *blake3::hash(&bytes).as_bytes() != segment.hash {
-            return Err(self.corrupt("its inline bytes are not the ones it was written with"));
+            condemn(&self.file, &self.path);
+            return Err(self.corrupt(DAMAGED));
         }
         Ok(bytes)
     }
@@ -330,6 +341,10 @@ mod tests {
         let recipe = Recipe::open(home.path(), &digest).unwrap();
         let piece = recipe.inline(&recipe.segments()[0]);
         assert!(matches!(piece, Err(Error::Corrupt { .. })));
+        let again = Recipe::open(home.path(), &digest);
+        assert!(matches!(again, Err(Error::Corrupt { .. })));
+        sample(home.path());
+        Recipe::open(home.path(), &digest).unwrap();
     }
 
     proptest! {

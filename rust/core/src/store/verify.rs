@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Blob, Store};
+use super::{Blob, Place, Recipe, Store};
 use crate::digest::buffer::Buffer;
 use crate::digest::feed::{Feed, Filled};
 use crate::digest::hex;
@@ -58,6 +58,18 @@ impl Store {
         }
         meter.check()?;
         Ok(damaged)
+    }
+
+    /// Finds the piece of a wrong blob that is wrong itself, whatever sentinel it carries.
+    fn find_damage(&self, digest: &[u8; 32]) -> Result<()> {
+        let recipe = Recipe::open(&self.home, digest)?;
+        for segment in recipe.segments() {
+            match segment.place {
+                Place::Inline => drop(recipe.inline(segment)?),
+                Place::Content { .. } => self.contents.verify(&segment.hash, &Meter::default())?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -120,10 +132,12 @@ impl Feed for Replay {
     fn done(self: Box<Self>, outcome: Result<[u8; 32]>) {
         let outcome = outcome.and_then(|actual| match actual == self.digest {
             true => Ok(()),
-            false => Err(Error::DigestMismatch {
-                what: "the store".into(),
-                expected: hex::sha256(&self.digest),
-                actual: hex::sha256(&actual),
+            false => self.queue.store.find_damage(&self.digest).and_then(|()| {
+                Err(Error::DigestMismatch {
+                    what: "the store".into(),
+                    expected: hex::sha256(&self.digest),
+                    actual: hex::sha256(&actual),
+                })
             }),
         });
         // The receiver waits for all the senders.
