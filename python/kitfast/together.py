@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+#: Told to a task that is cancelled because others bring what it would have brought: nobody
+#: it waits for is to blame.
+NOT_NEEDED = "not needed any more"
+
 
 async def together(
     coroutines: Iterable[Coroutine[Any, Any, T]], *, at_once: int | None = None

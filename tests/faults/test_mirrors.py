@@ -187,6 +187,32 @@ async def through(source: FaultyRegistry, mirror: str, home: Path, limits: Limit
     assert landing.holds(BLOB)
 
 
+@pytest.mark.parametrize(
+    "faults",
+    [{7: Fault(stall_at=1000)}, {7: Fault(stall_at=1000, stall=1.5), 8: Fault(wait=60)}],
+    ids=["the hedge wins", "the hedge loses"],
+)
+async def test_what_another_request_brought_is_no_mirrors_fault(
+    faults: dict[int, Fault], tmp_path: Path
+) -> None:
+    forget_hosts()
+    patience = Patience(stall=60, hedge=0.3, backoff=0.01)
+    with (
+        FaultyRegistry(BLOB) as source,
+        FaultyRegistry(BLOB, script=lambda seen: faults.get(seen.number)) as mirror,
+    ):
+        network, credentials = Network(plain_http=True, mirror=(mirror.host,)), Credentials()
+        own = Registry(source.host, network, credentials)
+        async with mirrored(own, tmp_path, credentials) as registry:
+            for _ in range(2):
+                landing = MemoryLanding(BLOB.size)
+                limits = small_parts(patience, connections=2, most_connections=2)
+                await download(registry, "r", BLOB, landing, limits=limits)
+                assert landing.holds(BLOB)
+        assert len(mirror.of("blob")) == 17, "the last part was asked for twice"
+        assert not source.seen
+
+
 async def test_a_full_disk_is_no_mirrors_fault(tmp_path: Path) -> None:
     class Full(MemoryLanding):
         def write(self, offset: int, data: bytes) -> None:

@@ -24,6 +24,7 @@ from ..errors import (
     RegistryError,
 )
 from ..settings import Network
+from ..together import NOT_NEEDED
 from .blobs import BlobStream
 from .client import Fetched, Registry
 from .credentials import Credentials
@@ -110,9 +111,8 @@ class Mirrored(Registry):
                 except KitfastError as error:
                     self._refuse(mirror, digest, error)
                     continue
-                except asyncio.CancelledError:
-                    # It was given up as too slow to answer.
-                    self._refuse(mirror, digest, None)
+                except asyncio.CancelledError as stop:
+                    self._give_up(mirror, digest, stop)
                     raise
                 self._served.setdefault(digest, set()).add(mirror.host)
                 try:
@@ -121,8 +121,8 @@ class Mirrored(Registry):
                     self._refuse(mirror, digest, error)
                     # Whatever was wrong with the mirror, the next one may do better.
                     raise ConnectionFailed(str(error), transient=True, host=mirror.host) from error
-                except asyncio.CancelledError:
-                    self._refuse(mirror, digest, None)
+                except asyncio.CancelledError as stop:
+                    self._give_up(mirror, digest, stop)
                     raise
                 return
             own = super().get_blob(repository, digest, start=start, end=end, size=size)
@@ -131,6 +131,11 @@ class Mirrored(Registry):
     def _asked(self, what: str) -> list[Registry]:
         refused = self._refused.get(what, set())
         return [mirror for mirror in self._mirrors if mirror.host not in refused]
+
+    def _give_up(self, mirror: Registry, digest: str, stop: asyncio.CancelledError) -> None:
+        """Blames a mirror that was too slow, but not one whose answer was not needed."""
+        if NOT_NEEDED not in stop.args:
+            self._refuse(mirror, digest, None)
 
     def _refuse(self, mirror: Registry, what: str, error: Exception | None) -> None:
         self._refused.setdefault(what, set()).add(mirror.host)

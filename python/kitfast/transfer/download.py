@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 from kitfast.errors import RegistryError
+from kitfast.together import NOT_NEEDED
 from kitfast.transfer.account import Account, Cause
 from kitfast.transfer.ends import Arrival, BlobSource, Named
 from kitfast.transfer.fetch import Fetch, Placer, WholeAnswer
@@ -362,7 +363,7 @@ def _raise_first(done: set[asyncio.Task[None]]) -> None:
 async def _end(tasks: set[asyncio.Task[Any]]) -> None:
     """Cancels tasks and waits until they have ended; what they raise then is of no use."""
     for task in tasks:
-        task.cancel()
+        task.cancel(NOT_NEEDED)
     if tasks:
         await asyncio.wait(tasks)
     for task in tasks:

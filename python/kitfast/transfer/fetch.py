@@ -10,6 +10,7 @@ from time import monotonic, perf_counter
 from kitfast import offload
 from kitfast._core import Meter
 from kitfast.errors import ConnectionFailed, ProtocolError
+from kitfast.together import NOT_NEEDED
 from kitfast.transfer.account import Account
 from kitfast.transfer.ends import Arrival, BlobSource, Borrowed, Named, Stream
 from kitfast.transfer.plan import Part
@@ -225,16 +226,16 @@ class Fetch:
     def break_up(self) -> None:
         """Ends the request because its part is too long for one; what came so far stays."""
         self.cut = True
-        self._cancel()
+        self._cancel(NOT_NEEDED)
 
     def supersede(self) -> None:
         """Ends the request because another one has brought its bytes."""
         self.superseded = True
-        self._cancel()
+        self._cancel(NOT_NEEDED)
 
-    def _cancel(self) -> None:
+    def _cancel(self, why: str | None = None) -> None:
         if self.task is not None:
-            self.task.cancel()
+            self.task.cancel(why)
 
     def _take_answer(self, stream: Stream, host: str, blob: Named) -> None:
         self.answered = True
