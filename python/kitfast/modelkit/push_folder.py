@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload, settings
-from kitfast.errors import InvalidArgument, KitfastError
+from kitfast.errors import FileError, InvalidArgument, KitfastError, NoSpace
 from kitfast.modelkit.build import Choices, Piece, existing_folder, load_kitfile, plan
 from kitfast.modelkit.filelist import ListedFolder, ListedLayer, listed, named
 from kitfast.modelkit.published import is_published, unpublished
@@ -55,7 +55,10 @@ async def push_folder(
     """
     context, target = existing_folder(directory), references.parse(destination)
     if target.digest is not None:
-        raise InvalidArgument(f"{destination}: a kit is tagged with names, not with a digest")
+        raise InvalidArgument(
+            f"{destination}: a kit is tagged with names, not with a digest",
+            hint="write the destination as registry/repository:tag",
+        )
     described = load_kitfile(context, kitfile)
     folder, network = home or settings.home(), network or settings.network()
     planned = await plan(context, described, choices, folder, network)
@@ -86,7 +89,7 @@ async def push_folder(
         sum(layer.size for layer in done),
         job.sent,
         job.reused,
-        (*planned.warnings, *([warning] if warning else [])),
+        (*planned.warnings, *(one for one in (job.forgotten, warning) if one)),
         job.account.flow(layers=len(done), moved=job.sent),
     )
 
@@ -116,6 +119,8 @@ class _Push:
         self.account = Account()
         self._home, self._cache = home, cache
         self._known: set[str] = set()
+        #: Why the next push will know less than it could, if so.
+        self.forgotten: str | None = None
         self._listing = listing
         # What is known of the files in each layer, and the layers of which that is nothing.
         self._listed: dict[str, ListedLayer] = {}
@@ -145,7 +150,7 @@ class _Push:
         if not self._list_by_name(piece, packed):
             await self._list(layer, read=False)
         if self._cache:
-            await offload.run(layer.remember, self._home)
+            await self._remember(layer)
         return packed
 
     async def _squeezed_layer(self, piece: Piece) -> _core.PackedLayer:
@@ -160,8 +165,15 @@ class _Push:
         packed = layer.packed()
         self._known.add(packed.digest)
         if self._cache and not recalled:
-            await offload.run(layer.remember, self._home)
+            await self._remember(layer)
         return packed
+
+    async def _remember(self, layer: _core.Departure | _core.Squeeze) -> None:
+        """Notes a layer's digest for the next push, which can do without: the layer is sent."""
+        try:
+            await offload.run(layer.remember, self._home)
+        except (FileError, NoSpace) as error:
+            self.forgotten = f"the next push reads the files again: {error}"
 
     async def publish_list(self, kit: Descriptor, layers: Sequence[Descriptor]) -> str | None:
         """Publishes the list of the kit's files; returns what went wrong, as `publish_files`.
