@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from kitfast.cli.collector import spared
 
 def program() -> int:
     """The program `kitfast`: `main` for what its command line says, in its own process."""
+    if sys.stderr is None:  # closed, as by `2>&-`: there is nobody to tell, and that is all
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 (no pathlib before a verb)
     try:
         with spared():
             return main()

@@ -52,3 +52,26 @@ def test_a_full_disk_is_told(words: list[str]) -> None:
     assert status == 1
     assert errors.startswith("error: cannot write to standard output: No space left")
     assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+def test_output_that_was_closed_before_is_told(words: list[str]) -> None:
+    ended = closed(words, 1)
+    assert ended.returncode == 1
+    assert ended.stderr == "error: cannot write to standard output: it is closed\n"
+
+
+@pytest.mark.parametrize(("words", "status"), [(["version"], 0), (["info", "nothing:here"], 1)])
+def test_errors_that_nobody_wants_are_not_told(words: list[str], status: int) -> None:
+    ended = closed(words, 2)
+    assert ended.returncode == status
+
+
+def closed(words: list[str], stream: int) -> subprocess.CompletedProcess[str]:
+    """Runs a command whose standard output (1) or error (2) is closed."""
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {stream}>&-', "sh", sys.executable, "-m", "kitfast", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )

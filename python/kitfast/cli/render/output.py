@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,8 @@ def put_bytes(data: bytes) -> None:
 @contextmanager
 def _told() -> Iterator[None]:
     """Tells failures of standard output from all others."""
+    if sys.stdout is None:  # closed before this program began, as by `>&-`
+        raise OSError(errno.EBADF, "cannot write to standard output: it is closed")
     try:
         yield
     except OSError as error:
