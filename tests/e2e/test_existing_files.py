@@ -132,3 +132,16 @@ def test_from_the_store(kitfast: Kitfast, source: Path, tmp_path: Path) -> None:
     told = json.loads(kitfast.run(*words, "--ignore-existing", "--format", "json").stdout)
     assert (told["files"], told["kept"]) == (COUNT - 1, 1)
     assert folders.sha256(target / "config.json") == folders.sha256(source / "config.json")
+
+
+@pytest.mark.parametrize("rule", ["--overwrite", "--ignore-existing"])
+def test_a_folder_in_the_place_of_a_file_is_named_as_such(
+    kitfast: Kitfast, source: Path, tmp_path: Path, rule: str
+) -> None:
+    kitfast.run("pack", source, "--tag", "kit:v1")
+    target = tmp_path / "target"
+    folders.write(target / "config.json" / "mine", b"mine")
+    outcome = kitfast.run("unpack", "kit:v1", "--dir", target, rule, status=None)
+    refused(outcome, "config.json", "already exists", "a folder is where")
+    assert rule not in outcome.stderr
+    assert (target / "config.json" / "mine").read_bytes() == b"mine"

@@ -58,7 +58,8 @@ def parse(data: bytes, name: str = IGNORE_NAME) -> Ignore:
         try:
             _Pattern(pattern)
         except BadPattern as error:
-            raise invalid(name, number, str(error)) from None
+            hint = "correct the pattern there: the rules are those of .dockerignore"
+            raise invalid(name, number, str(error), hint=hint) from None
         patterns.append(pattern)
     return Ignore(patterns)
 

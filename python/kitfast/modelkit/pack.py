@@ -100,7 +100,10 @@ def _targets(tags: Sequence[str]) -> list[Reference]:
     found = [one for text in tags for one in references.parse(text).each()]
     for one in found:
         if one.digest is not None:
-            raise InvalidArgument(f"{one}: a kit is tagged with names, not with a digest")
+            raise InvalidArgument(
+                f"{one}: a kit is tagged with names, not with a digest",
+                hint="write the tag as [registry/]repository:tag",
+            )
     return found
 
 

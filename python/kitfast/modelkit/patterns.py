@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
+from kitfast.errors import InvalidArgument
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.validate import clean
 
@@ -12,6 +14,19 @@ class Chooser(Protocol):
     """What knows the patterns: the core's `Target`, or its `Patterns` alone."""
 
     def wants(self, name: str, below: bool = False) -> bool: ...
+
+
+def refuse_empty(patterns: Iterable[str]) -> None:
+    """Refuses a pattern that fits nothing, as an unset variable makes it.
+
+    Raises:
+        InvalidArgument: one is empty.
+    """
+    if any(not pattern.strip("/") for pattern in patterns):
+        raise InvalidArgument(
+            "a pattern to include or exclude is empty, and fits no file",
+            hint="leave it out, or write one such as '*.json'",
+        )
 
 
 def may_want(chooser: Chooser, item: Unpackable) -> bool:

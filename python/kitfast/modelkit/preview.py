@@ -17,7 +17,7 @@ from kitfast.modelkit.fetch import Arrivals, Source, landing_shapes
 from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
 from kitfast.modelkit.marker import Choice, Marker
 from kitfast.modelkit.parents import chain
-from kitfast.modelkit.patterns import may_want
+from kitfast.modelkit.patterns import may_want, refuse_empty
 from kitfast.modelkit.published import takes_lists
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.unpack import already
@@ -97,6 +97,7 @@ async def preview(
     parsed = references.parse(reference)
     network = network or settings.network()
     folder = home or settings.home()
+    refuse_empty((*include, *exclude))
     choice = Choice(tuple(filters), tuple(include), tuple(exclude))
     place = Path("." if directory is None else directory)
     vouching = None if marker is None else Marker(Path(marker), place, choice)

@@ -192,6 +192,8 @@ def _folder(source: str | Path, given: bool, home: Path) -> Path | None:
     `given` says that there are options that only folders have.
     """
     text = str(source)
+    if not text:
+        return None  # an unset variable, not the folder one happens to be in
     if isinstance(source, Path) or given or text.startswith((".", "/")) or text.endswith("/"):
         return Path(source)
     # A bare name may be both. What the store holds has always been pushed under it.

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kitfast import offload, settings
-from kitfast.errors import FileError, InvalidArgument
+from kitfast.errors import AlreadyExists, FileError, InvalidArgument
 from kitfast.kitfile.filter import parse_filters
 from kitfast.modelkit.marker import Choice, Marked, Marker
+from kitfast.modelkit.patterns import refuse_empty
 from kitfast.modelkit.unpacking import Job, Unpacked, unchanged
 from kitfast.oci import reference as references
 from kitfast.oci.reference import Reference
@@ -84,6 +85,7 @@ async def unpack(
     wanted = parse_filters(filters)
     _require_folder(Path(directory))
     existing = "overwrite" if overwrite else "keep" if ignore_existing else "refuse"
+    refuse_empty((*include, *exclude))
     choice = Choice(tuple(filters), tuple(include), tuple(exclude))
     vouching = None if marker is None else Marker(Path(marker), Path(directory), choice)
     said = await already(vouching, parsed, file_digests, unverified)
@@ -99,7 +101,13 @@ async def unpack(
         job.include, job.exclude = list(include), list(exclude)
         job.file_digests, job.unverified = file_digests, unverified
         job.marker, job.said = vouching, said
-        return await job.run(parsed, wanted, remote)
+        try:
+            return await job.run(parsed, wanted, remote)
+        except AlreadyExists as error:
+            if existing != "refuse" and error.hint == AlreadyExists.default_hint:
+                # The rule for files that are there was given, and does not help.
+                error.hint = "a folder is where the kit has a file, or a file where it has a folder"
+            raise
 
 
 async def already(

@@ -129,7 +129,7 @@ class Job:
             local[str(one)] = kit is not None
             if kit is not None:
                 return kit
-            if remote is False or one.is_local:
+            if remote is False or (one.is_local and not remote):
                 raise not_here(one)
             async with connected(one, self.folder, self.network, mirrors=True) as registry:
                 with self.arrivals.account.during("registry"):

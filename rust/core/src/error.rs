@@ -156,11 +156,21 @@ fn answer_again(source: &io::Error) -> io::Error {
     )
 }
 
+/// What the system said, without the number that Rust adds: programs find it in the error.
+struct Words<'a>(&'a io::Error);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = self.0.to_string();
+        f.write_str(said.split(" (os error ").next().unwrap_or(&said))
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { path, source } => write!(f, "{}: {source}", path.display()),
-            Self::Connection { source } => write!(f, "the connection: {source}"),
+            Self::Io { path, source } => write!(f, "{}: {}", path.display(), Words(source)),
+            Self::Connection { source } => write!(f, "the connection: {}", Words(source)),
             Self::NoSpace { path } => write!(f, "{}: no space left on the device", path.display()),
             Self::DigestMismatch {
                 what,

@@ -178,3 +178,29 @@ async def test_what_a_folder_cannot_be_pushed_with_says_what_to_do(
         await aio.push("./nothing-here", "r.example/a:v1", home=home)
     with pytest.raises(errors.NotFound, match="no such folder"):
         await aio.push("./nothing-here", home=home)
+    with pytest.raises(errors.NotFound, match="is not a folder"):
+        await aio.push(folder / "Kitfile", "r.example/a:v1", home=home)
+    # As an unset variable makes it: not the folder one happens to be in.
+    with pytest.raises(errors.InvalidReference, match="is empty"):
+        await aio.push("", "r.example/a:v1", home=home)
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip-fastest"])
+async def test_a_home_that_takes_nothing_is_a_warning(
+    tmp_path: Path, home: Path, plain_registry: Running, compression: str
+) -> None:
+    folder = shards(tmp_path / "folder", 2, 1 << 20)
+    home.mkdir()
+    (home / "cache").write_text("in the way")
+    # Younger files are not remembered.
+    await asyncio.sleep(2.1)
+    pushed = await aio.push(
+        folder,
+        f"{plain_registry.host}/forgetful/{compression}:v1",
+        compression=compression,
+        home=home,
+        network=PLAIN,
+    )
+    assert pushed.sent == pushed.size
+    (warning,) = pushed.warnings
+    assert "reads the files again" in warning and str(home / "cache") in warning
