@@ -101,7 +101,7 @@ async def test_time_is_bounded_whatever_the_link_does(
 ) -> None:
     begun = time.monotonic()
     found = await measured(faulty, tmp_path, 0.5)
-    assert 1.0 <= time.monotonic() - begun < 10
+    assert 1.0 <= time.monotonic() - begun < 30
     one, ranges = found.rates
     assert 0 < one.size < BLOB.size
     assert 0 < ranges.size < BLOB.size

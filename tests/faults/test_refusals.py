@@ -24,7 +24,7 @@ async def test_429_with_retry_after_is_waited_for_and_uses_fewer_connections() -
 async def test_429_without_retry_after_is_tried_again() -> None:
     with FaultyRegistry(BLOB, script=nth("blob", {1: Fault(status=429)})) as source:
         done = await pull(source)
-    assert done.is_right() and done.seconds < 1.0
+    assert done.is_right() and done.seconds < 10
     assert done.limits is not None and done.limits.connections.width == 4
 
 

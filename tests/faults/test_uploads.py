@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
@@ -120,11 +119,12 @@ async def test_a_cancelled_upload_leaves_nothing_with_the_registry(content: Cont
         task = asyncio.create_task(push(sink, content=content, limits=limits))
         while len(sink.of("patch")) < 2:
             await asyncio.sleep(0.01)
-        begun = time.monotonic()
+        sent = len(sink.of("patch"))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - begun < 1
+        # One more may have come in meanwhile.
+        assert len(sink.of("patch")) <= sent + 1
         assert len(sink.of("delete")) == 1 and sink.sessions == {}
 
 

@@ -138,13 +138,14 @@ async def test_a_cancel_ends_the_compressing_at_once(tmp_path: Path, home: Path)
         pushing = asyncio.create_task(
             aio.push(folder, f"{registry.host}/r:v1", compression="zstd", home=home, network=PLAIN)
         )
-        await asyncio.sleep(0.5)
-        assert squeezing()
+        while not squeezing():
+            assert not pushing.done()
+            await asyncio.sleep(0.05)
         begun = time.monotonic()
         pushing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await pushing
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 10, "it would take a minute"
         assert not registry.manifests
     assert not squeezing()
 
@@ -162,7 +163,7 @@ def test_ctrl_c(tmp_path: Path, slow: bool) -> None:
             child.send_signal(signal.SIGINT)
             begun = time.monotonic()
             assert child.wait(20) == 130
-            assert time.monotonic() - begun < 2.5
+            assert time.monotonic() - begun < 10
         finally:
             child.kill()
             child.wait()

@@ -131,7 +131,7 @@ async def test_cancelling_ends_every_task_at_once_and_writes_no_more() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 10, "it would stall for thirty seconds"
     assert asyncio.all_tasks() == before
     assert (registry.open_now, limits.connections.inside, limits.downloads.inside) == (0, 0, 0)
     assert limits.bytes_free == limits.bytes_ahead

@@ -126,7 +126,7 @@ async def test_the_slow_last_part_is_hedged() -> None:
     patience = Patience(stall=60, hedge=0.1)
     begun = time.monotonic()
     counts = await fetch(registry, landing, Limits(part_size=MIB, patience=patience))
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     assert landing.holds(BLOB) and sum(counts) == BLOB.size
     assert registry.requests[6].low == registry.requests[5].low + 10_000
 

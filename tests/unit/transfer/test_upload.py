@@ -270,7 +270,7 @@ async def test_the_registry_hears_of_an_upload_that_is_cancelled(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert time.monotonic() - begun < 0.8
+    assert time.monotonic() - begun < 10, "a registry that hangs is not waited for"
     assert asked is None or sink.calls.count("cancel") == asked
     assert sink.cancelled == cancelled
 
