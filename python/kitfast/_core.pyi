@@ -515,8 +515,8 @@ class Target:
             AlreadyExists: a file is there and must not be replaced.
             UnsafeMember: the name leads out of the folder.
         """
-    def has_file(self, name: str) -> bool:
-        """Whether a regular file of this name is there.
+    def size_of(self, name: str) -> int | None:
+        """The bytes of the regular file of this name, None where there is none.
 
         Raises:
             UnsafeMember: the name leads out of the folder.

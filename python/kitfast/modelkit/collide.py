@@ -54,7 +54,7 @@ def has_to_come(target: _core.Target, item: Unpackable) -> bool:
     name = item.name
     if name is None:
         path = clean(item.entry.path) if item.entry is not None and not item.under else "."
-        if path == "." or not target.has_file(path):
+        if path == "." or target.size_of(path) is None:
             return True
         name = path
     shape = item.core_shape

@@ -108,7 +108,7 @@ def room_for_part(part: Part, target: _core.Target, staging: Path) -> Room:
 
     def needed(file: ListedFile) -> int:
         if file.size < PLACED:
-            return 0 if target.has_file(file.name) else file.size
+            return file.size if target.size_of(file.name) is None else 0
         if _has_published(target, file):
             return 0
         return max(0, file.size - held(staging, file.digest))
@@ -135,6 +135,8 @@ async def fetch_part(
             more: the whole layer, coming after them, would seem to vouch for them.
     """
     here, small, large = await offload.run(_sort, part, target, vouch)
+    # Of them no answer tells whether the registry serves parts: they have their names last.
+    empty = [file for file in (*here, *small) if not file.size]
     left = list(part.folders)
     total = sum(file.size for file in (*here, *small))
     reporter = Reporter(source.progress, "download", part.layer.digest, total)
@@ -158,13 +160,15 @@ async def fetch_part(
     try:
         # What may have to be refused comes before anything gets its name.
         for files in (here, small):
-            await together([one_run(run) for run in runs(files)], at_once=at_once)
+            some = runs(file for file in files if file.size)
+            await together([one_run(run) for run in some], at_once=at_once)
         if here or small:
             reporter.finish()
         await together(
             [land_file(placing, part.layer, one, partial(_landing, target, one)) for one in large],
             at_once=at_once,
         )
+        await together([one_run(Run((file,))) for file in empty], at_once=at_once)
         make_folders()
     except RangesRefused as error:
         published = [await offload.run(_has_published, target, file) for file in large]
@@ -209,7 +213,7 @@ def _sort(
         try:
             written = target.would_write(file.name)
         except AlreadyExists:
-            if file.size >= PLACED:
+            if file.size >= PLACED or target.size_of(file.name) != file.size:
                 raise
             here.append(file)
             continue

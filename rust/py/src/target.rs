@@ -104,10 +104,10 @@ impl Target {
         .map_err(raise)
     }
 
-    fn has_file(&self, py: Python<'_>, name: OsString) -> PyResult<bool> {
+    fn size_of(&self, py: Python<'_>, name: OsString) -> PyResult<Option<u64>> {
         py.detach(|| {
             let name = Name::check(name.as_bytes())?;
-            Ok(self.0.stamp(&name)?.is_some())
+            Ok(self.0.stamp(&name)?.as_ref().map(target::stamp::size))
         })
         .map_err(raise)
     }

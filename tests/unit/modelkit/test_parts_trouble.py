@@ -22,6 +22,8 @@ from kitfast.settings import Network
 
 __all__ = ["folder", "plain_registry", "relay"]
 
+EMPTY_AND_SMALL = ["w/c/empty", "w/config.json"]
+
 
 @pytest.mark.parametrize("name", ["a.bin", "config.json"])
 async def test_one_flipped_bit_is_found(
@@ -86,12 +88,13 @@ async def test_a_registry_without_ranges_sends_the_layer(
 ) -> None:
     reference = await pushed(folder, tmp_path, relay, "listed", True)
     relay.ranges = False
-    for name in ("b.bin", "config.json"):
-        out = tmp_path / name
+    # An empty file needs no range, and must not be what the others are refused for.
+    for names in (["w/b.bin"], ["w/config.json"], ["w/c/empty", "w/b.bin"], EMPTY_AND_SMALL):
+        out = tmp_path / names[-1].replace("/", "-") / str(len(names))
         done = await aio.unpack(
-            reference, out, include=[name], home=tmp_path / "home", network=PLAIN
+            reference, out, include=names, home=tmp_path / "home", network=PLAIN
         )
-        assert (done.verified, found(out)) == ("layer", wanted(folder, f"w/{name}"))
+        assert (done.verified, found(out)) == ("layer", wanted(folder, *names))
         assert not list(out.glob(".kitfast-*"))
         (warning,) = done.warnings
         assert "does not serve parts of blobs" in warning
@@ -122,6 +125,21 @@ async def test_folders_that_the_list_alone_names_do_not_outlast_it(
     assert done.verified == ("file" if ranges else "layer")
     assert found(out) == wanted(folder, f"w/{name}")
     assert sorted(path.name for path in (out / "w").iterdir()) == sorted([name, *["x"] * ranges])
+
+
+@pytest.mark.parametrize("name", ["w/z.json", "w/c/empty"])
+async def test_a_small_file_of_another_size_is_told_before_anything_is_fetched(
+    tmp_path: Path, folder: Path, relay: Relay, name: str
+) -> None:
+    reference = await pushed(folder, tmp_path, relay, "listed", True)
+    out = tmp_path / "out"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_bytes(b"mine")
+    names = [name, "w/config.json"]
+    with pytest.raises(errors.AlreadyExists):
+        await aio.unpack(reference, out, include=names, home=tmp_path / "home", network=PLAIN)
+    assert relay.sent < CHANGE
+    assert found(out) == {name: b"mine"}
 
 
 async def test_a_folder_that_cannot_be_made_is_told_before_anything_is_fetched(
