@@ -448,6 +448,9 @@ class Patterns:
     def __new__(cls, include: Sequence[str] = ..., exclude: Sequence[str] = ...) -> Patterns: ...
     def wants(self, name: str, below: bool = False) -> bool:
         """As `Target.wants`."""
+    @staticmethod
+    def check_names(files: Sequence[str], folders: Sequence[str]) -> None:
+        """As `Target.check_names`, for a folder that tells `A` from `a`."""
 
 @final
 class Target:
@@ -501,6 +504,13 @@ class Target:
             UnsafeMember: the name leads out of the folder.
         """
 
+    def check_names(self, files: Sequence[str], folders: Sequence[str]) -> None:
+        """Checks the names of files and folders that are to come as those of a tar are.
+
+        Raises:
+            UnsafeMember: one leads out of the folder, one stands twice, a file is also a
+                folder, or two are one to a file system that does not tell `A` from `a`.
+        """
     def check_folder(self, name: str) -> None:
         """Checks that a folder of this name can be made, or is there.
 

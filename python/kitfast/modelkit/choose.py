@@ -66,6 +66,8 @@ def _part(known: ListedLayer, layer: Descriptor, chooser: Chooser, verified: boo
         return None
     files = tuple(file for file in known.files if chooser.wants(file.name))
     folders = tuple(folder for folder in known.folders if chooser.wants(folder.name))
+    # Those of a whole layer are looked at when it comes.
+    chooser.check_names([one.name for one in files], [one.name for one in folders])
     return Part(layer, files, folders, verified)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from kitfast.errors import InvalidArgument
@@ -14,6 +14,7 @@ class Chooser(Protocol):
     """What knows the patterns: the core's `Target`, or its `Patterns` alone."""
 
     def wants(self, name: str, below: bool = False) -> bool: ...
+    def check_names(self, files: Sequence[str], folders: Sequence[str]) -> None: ...
 
 
 def refuse_empty(patterns: Iterable[str]) -> None:

@@ -1,11 +1,11 @@
 //! The safe target folder, as Python sees it.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kitfast_core::tar::Name;
+use kitfast_core::tar::{Guard, Name};
 use kitfast_core::target::{self, Existing};
 use pyo3::prelude::*;
 
@@ -27,6 +27,16 @@ impl Patterns {
     fn wants(&self, name: OsString, below: bool) -> PyResult<bool> {
         wants(&self.0, &name, below)
     }
+
+    #[staticmethod]
+    fn check_names(py: Python<'_>, files: Vec<OsString>, folders: Vec<OsString>) -> PyResult<()> {
+        py.detach(|| Guard::check_names(false, &raw(files), &raw(folders)))
+            .map_err(raise)
+    }
+}
+
+fn raw(names: Vec<OsString>) -> Vec<Vec<u8>> {
+    names.into_iter().map(OsString::into_vec).collect()
 }
 
 fn wants(patterns: &target::Patterns, name: &OsString, below: bool) -> PyResult<bool> {
@@ -86,6 +96,16 @@ impl Target {
     #[pyo3(signature = (name, below = false))]
     fn wants(&self, name: OsString, below: bool) -> PyResult<bool> {
         wants(self.0.patterns(), &name, below)
+    }
+
+    fn check_names(
+        &self,
+        py: Python<'_>,
+        files: Vec<OsString>,
+        folders: Vec<OsString>,
+    ) -> PyResult<()> {
+        py.detach(|| self.0.check_names(&raw(files), &raw(folders)))
+            .map_err(raise)
     }
 
     fn check_folder(&self, py: Python<'_>, name: OsString) -> PyResult<()> {

@@ -17,6 +17,7 @@ from kitfast.modelkit import choose, parts
 from kitfast.modelkit.collide import STAGING
 from kitfast.modelkit.fetch import Arrivals
 from kitfast.modelkit.filelist import ListedFile, ListedFolder, ListedLayer
+from kitfast.modelkit.patterns import Chooser
 from kitfast.oci.descriptor import Descriptor
 from kitfast.settings import Network
 
@@ -160,27 +161,75 @@ async def test_a_folder_that_cannot_be_made_is_told_before_anything_is_fetched(
 async def test_a_layer_whose_list_names_what_no_folder_takes_comes_whole(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, is_folder: bool
 ) -> None:
-    digest = "sha256:" + "ab" * 32
-    layer = Descriptor("application/x", digest, 10 << 20)
-    hostile = ListedFile(f"{name}/file", 512, 5, 0o644, "blake3:" + "cd" * 32)
-    good = ListedFile("file", 512, 5, 0o644, "blake3:" + "cd" * 32)
-    files, folders = ((good,), (ListedFolder(name, 0o755),)) if is_folder else ((hostile,), ())
+    names, folders = (["file"], [name]) if is_folder else ([f"{name}/file"], [])
+    chosen, warnings = await chosen_of(monkeypatch, names, folders, _core.Target(tmp_path))
+    assert chosen is None
+    (warning,) = warnings
+    assert "is fetched whole: " in warning
+
+
+class Folding:
+    """A target on a file system that does not tell `A` from `a`."""
+
+    def wants(self, name: str, below: bool = False) -> bool:
+        return name != "d/unwanted"
+
+    def check_names(self, files: list[str], folders: list[str]) -> None:
+        # The core's own check there is tested with it; no such disk can be had everywhere.
+        _core.Patterns.check_names([one.lower() for one in files], [one.lower() for one in folders])
+
+
+@pytest.mark.parametrize(
+    ("names", "folders", "is_whole"),
+    [
+        (["d/Config.json", "d/config.json"], ["d"], True),
+        (["D/a", "d"], [], True),
+        (["a", "b/c"], ["A"], True),
+        (["D/a", "d/b"], ["D", "d"], False),
+        (["d/Unwanted", "d/unwanted"], ["d"], False),
+    ],
+)
+async def test_a_layer_whose_files_would_be_one_there_comes_whole(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    names: list[str],
+    folders: list[str],
+    is_whole: bool,
+) -> None:
+    chosen, warnings = await chosen_of(monkeypatch, names, folders, Folding())
+    assert (chosen is None, len(warnings)) == (is_whole, int(is_whole))
+    # Where the names are told apart, nothing is wrong with them.
+    chosen, warnings = await chosen_of(monkeypatch, names, folders, _core.Target(tmp_path))
+    assert chosen is not None
+    assert (len(chosen.files), warnings) == (2, [])
+
+
+async def chosen_of(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], folders: list[str], chooser: Chooser
+) -> tuple[parts.Part | None, list[str]]:
+    """What is chosen of a layer whose list names these files and folders, and the warnings."""
+    digest, layer = "sha256:" + "ab" * 32, Descriptor("x", "sha256:" + "ab" * 32, 10 << 20)
+    files = tuple(
+        ListedFile(name, 512 + at * 1024, 5, 0o644, "blake3:" + "cd" * 32)
+        for at, name in enumerate(names)
+    )
+    known = ListedLayer(
+        digest, layer.size, files, tuple(ListedFolder(name, 0o755) for name in folders)
+    )
 
     async def find(*_: object) -> tuple[dict[str, ListedLayer], list[str]]:
-        return {digest: ListedLayer(digest, layer.size, files, folders)}, []
+        return {digest: known}, []
 
     monkeypatch.setattr(choose, "find", find)
     arrivals = Arrivals()
     source = SimpleNamespace(registry=None, repository="r", arrivals=arrivals)
     item = SimpleNamespace(core_shape="tar", descriptor=layer)
     kit = SimpleNamespace(digest=digest, manifest=SimpleNamespace(layers=(layer,)))
-    wanted: list[Any] = [(item, _core.Target(tmp_path))]
-    chosen = await choose.choose(
+    wanted: list[Any] = [(item, chooser)]
+    (chosen,) = await choose.choose(
         cast("Any", source), cast("Any", kit), wanted, file_digests=True, unverified=False
     )
-    assert chosen == [None]
-    (warning,) = arrivals.warnings
-    assert "is fetched whole: " in warning
+    return chosen, arrivals.warnings
 
 
 @pytest.mark.parametrize("existing", ["keep", "refuse"])

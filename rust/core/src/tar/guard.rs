@@ -167,6 +167,21 @@ impl Guard {
         }
     }
 
+    /// Checks names that something other than a tar tells, as if a tar held them all.
+    ///
+    /// # Errors
+    /// [`Error::UnsafeMember`] with the reason.
+    pub fn check_names<T: AsRef<[u8]>>(fold_case: bool, files: &[T], folders: &[T]) -> Result<()> {
+        let mut guard = Self::new(fold_case);
+        for raw in files.iter().map(T::as_ref) {
+            guard.file(Name::check(raw)?, raw)?;
+        }
+        for raw in folders.iter().map(T::as_ref) {
+            guard.folder(Name::check(raw)?, raw)?;
+        }
+        Ok(())
+    }
+
     fn file(&mut self, name: Name, raw: &[u8]) -> Result<Name> {
         if name.is_root() {
             return Err(unsafe_member(raw, "it has no name"));
@@ -298,6 +313,30 @@ mod tests {
         let mut folding = Guard::new(true);
         assert!(admits(&mut folding, "Ünï", Kind::File));
         assert!(!admits(&mut folding, "üNÏ", Kind::File));
+    }
+
+    #[test]
+    fn names_alone_are_held_to_the_same() {
+        let check = |fold_case, files: &[&str], folders: &[&str]| {
+            Guard::check_names(fold_case, files, folders).is_ok()
+        };
+        for (files, folders, plain, folding) in [
+            (&["a/b", "A/c"][..], &["a", "A"][..], true, true),
+            (&["a/b", "A/B"], &[], true, false),
+            (&["a", "b"], &["A"], true, false),
+            (&["a", "A/b"], &[], true, false),
+            (&["a", "./a"], &[], false, false),
+            (&["a"], &["a/b"], false, false),
+            (&["../a"], &[], false, false),
+            (&[], &["/a"], false, false),
+        ] {
+            assert_eq!(check(false, files, folders), plain, "{files:?} {folders:?}");
+            assert_eq!(
+                check(true, files, folders),
+                folding,
+                "{files:?} {folders:?}"
+            );
+        }
     }
 
     #[test]

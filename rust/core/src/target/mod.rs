@@ -19,8 +19,8 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, fchmod, fstat, fstatvfs, openat, unlinkat};
 use rustix::io::Errno;
 
-use crate::tar::Name;
 use crate::tar::guard::{RESERVED, unsafe_member};
+use crate::tar::{Guard, Name};
 use crate::{Error, Result};
 
 /// In a staging folder: what was published out of it, kept until the target is finished.
@@ -138,6 +138,14 @@ impl Target {
     /// Whether the file system takes `A` and `a` for one name.
     pub fn folds_case(&self) -> bool {
         self.folds_case
+    }
+
+    /// Checks the names of files and folders that are to come as those of a tar are checked.
+    ///
+    /// # Errors
+    /// [`Error::UnsafeMember`] where one leads out of the folder, or two would be one file here.
+    pub fn check_names<T: AsRef<[u8]>>(&self, files: &[T], folders: &[T]) -> Result<()> {
+        Guard::check_names(self.folds_case, files, folders)
     }
 
     /// Files published so far.

@@ -120,3 +120,15 @@ fn a_root_swapped_for_a_link_is_not_followed() {
         b"text"
     );
 }
+
+#[test]
+fn names_that_are_one_file_here_are_refused() {
+    let (_root, mut target) = target(Existing::Overwrite);
+    let two = ["d/Config.json", "d/config.json"];
+    for folds_case in [false, true] {
+        target.folds_case = folds_case;
+        assert_eq!(target.check_names(&two, &[]).is_err(), folds_case);
+        assert!(target.check_names(&two[..1], &["D"]).is_ok());
+        assert_eq!(target.check_names(&["d"], &["D/e"]).is_err(), folds_case);
+    }
+}
