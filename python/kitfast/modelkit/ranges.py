@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from kitfast.errors import ConnectionFailed, ProtocolError, RegistryError
+from kitfast.errors import ProtocolError
 from kitfast.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
     from kitfast.registry.blobs import BlobStream
     from kitfast.registry.client import Registry
-
-#: Seconds to wait before a range is asked for again; after the last one it has failed.
-PAUSES = (0.2, 1.0, 4.0)
 
 
 class RangesRefused(ProtocolError):
@@ -80,6 +76,8 @@ async def read_range(
         RangesRefused: the whole layer came instead.
         RegistryError, ConnectionFailed: as reading blobs does.
     """
+    from kitfast.registry.retry import retrying
+
     window = Window(registry, layer, offset)
 
     async def once() -> bytes:
@@ -89,11 +87,4 @@ async def read_range(
                 got += chunk
         return bytes(got)
 
-    for seconds in PAUSES:
-        try:
-            return await once()
-        except (RegistryError, ConnectionFailed) as error:
-            if not error.transient:
-                raise
-            await asyncio.sleep(max(seconds, getattr(error, "retry_after", None) or 0.0))
-    return await once()
+    return await retrying(once)

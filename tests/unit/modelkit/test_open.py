@@ -17,7 +17,7 @@ from tests.support.registries import Running, plain_registry
 
 import kitfast
 from kitfast import aio, errors
-from kitfast.registry import Registry
+from kitfast.registry import Registry, retry
 from kitfast.settings import Network
 
 __all__ = ["plain_registry"]
@@ -100,7 +100,7 @@ def test_cat_writes_bytes_and_nothing_else(tmp_path: Path, folder: Path, kit: st
 def test_a_range_that_breaks_is_asked_for_again(
     tmp_path: Path, folder: Path, kit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kitfast.modelkit.ranges.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(retry, "FIRST_DELAY", 0.0)
     healthy = Registry.get_blob
     left = 0
 
@@ -114,10 +114,10 @@ def test_a_range_that_breaks_is_asked_for_again(
     monkeypatch.setattr(Registry, "get_blob", broken)
     home = tmp_path / "home"
     with kitfast.open(kit, "README.md", unverified=True, home=home, network=PLAIN) as file:
-        left = 2
+        left = retry.ATTEMPTS - 1
         assert file.read() == (folder / "README.md").read_bytes()
         file.seek(0)
-        left = 3
+        left = retry.ATTEMPTS
         with pytest.raises(errors.ConnectionFailed):
             file.read(1)
 
