@@ -18,7 +18,7 @@ LONGEST_FILE = 400
 # but none of its own row: the store and the registry do not know each other.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "_core"),
-    ("settings", "progress", "together"),
+    ("settings", "progress", "together", "tenancy"),
     ("offload",),
     ("oci",),
     ("kitfile",),

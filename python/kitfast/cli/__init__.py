@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from kitfast import tenancy
 from kitfast.cli.collector import spared
 
 
@@ -13,6 +14,7 @@ def program() -> int:
     """The program `kitfast`: `main` for what its command line says, in its own process."""
     if sys.stderr is None:  # closed, as by `2>&-`: there is nobody to tell, and that is all
         sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 (no pathlib before a verb)
+    tenancy.alone = True
     try:
         with spared():
             return main()

@@ -97,7 +97,10 @@ class Transport:
         """
         assert self._session is not None, "used outside its context"
         plain = url.scheme == "http"
-        context = None if plain else await self._context(with_identity)
+        proxy = self._proxies.for_url(url)
+        # A proxy may be spoken to over TLS whatever is asked of it.
+        encrypted = not plain or (proxy is not None and proxy.scheme == "https")
+        context = await self._context(with_identity) if encrypted else None
         peer = peer_of(url)
         try:
             response = await self._session.request(
@@ -106,7 +109,7 @@ class Transport:
                 headers=headers,
                 data=body,
                 allow_redirects=False,
-                proxy=self._proxies.for_url(url),
+                proxy=proxy,
                 ssl=context if context is not None else True,
             )
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:

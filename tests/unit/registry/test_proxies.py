@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
 import pytest
+from aiohttp import web
+from tests.support.certificates import Authority
+from tests.support.scripted import scripted
 from yarl import URL
 
 from kitfast.errors import InvalidArgument
+from kitfast.registry.errcodes import Ask
 from kitfast.registry.proxies import Proxies
+from kitfast.registry.transport import Transport
+from kitfast.settings import Network
 
 
 @pytest.fixture(autouse=True)
@@ -84,3 +93,23 @@ def test_addresses_that_are_none(text: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         Proxies(text)
     assert "word" not in f"{caught.value}", "a proxy's password is a secret"
+
+
+async def test_a_proxy_spoken_to_over_tls_is_held_to_the_trusted_authorities(
+    tmp_path: Path,
+) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.server()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.cert, pair.key)
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(text="here")
+
+    async with scripted(answer, tls=context) as proxy:
+        network = Network(proxy=f"https://{proxy.host}", tls_cert=(str(authority.pair.cert),))
+        async with Transport(network) as transport:
+            url, ask = URL("http://registry.test/v2/"), Ask("registry.test", "ask")
+            response = await transport.exchange("GET", url, ask=ask, headers={})
+            assert await response.text() == "here"
+    assert proxy.asked() == ["GET http://registry.test/v2/"]
