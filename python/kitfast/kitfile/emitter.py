@@ -13,7 +13,8 @@ _MAX_SIMPLE_KEY = 128
 # Line ends inside texts; others are escaped.
 _BREAKS = "\n\u2028\u2029"
 _ANY_BREAK = re.compile("[\n\r\x85\u2028\u2029]")
-_SPECIAL = re.compile("[^\n\t\x20-\x7e\u00a0-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
+# What is not printed as it is; named by what it is, as `re` takes 4 ms to invert such a set.
+_SPECIAL = re.compile("[\0-\b\v-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff\U00010000-\U0010ffff]")
 _SHORT_ESCAPES = {
     "\0": "0", "\a": "a", "\b": "b", "\t": "t", "\n": "n", "\v": "v", "\f": "f", "\r": "r",
     "\x1b": "e", '"': '"', "\\": "\\", "\x85": "N", "\u2028": "L", "\u2029": "P",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from kitfast.errors import InvalidArgument
 from kitfast.kitfile.model import Entry, EntryKind, Kitfile
-from kitfast.kitfile.validate import clean
+from kitfast.kitfile.names import clean
 
 # The words of the command line and the kinds they stand for.
 _TYPES: dict[str, frozenset[str]] = {

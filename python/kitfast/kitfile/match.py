@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from kitfast.errors import Corrupt
 from kitfast.kitfile.metadata import FileMetadata, file_metadata
 from kitfast.kitfile.model import Dataset, Entry, EntryKind, Kitfile
-from kitfast.kitfile.names import check_name
-from kitfast.kitfile.validate import clean
+from kitfast.kitfile.names import check_name, clean
 from kitfast.oci.descriptor import Descriptor
 from kitfast.oci.manifest import Manifest
 from kitfast.oci.mediatypes import (

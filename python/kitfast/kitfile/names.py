@@ -1,7 +1,8 @@
-"""Names out of other people's artifacts: where a file may not go."""
+"""Names of files in kits: one spelling of each, and where a file may not go."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from kitfast.errors import UnsafeMember
@@ -9,6 +10,13 @@ from kitfast.errors import UnsafeMember
 # Longer than any path Linux opens.
 _MAX_BYTES = 4095
 _DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def clean(path: str) -> str:
+    """Returns a path as every spelling of it is compared: `./a//b/` and `a/b` are one."""
+    cleaned = posixpath.normpath(path.strip() or ".")
+    # POSIX keeps two leading slashes apart from one; Go, and so kit, does not.
+    return "/" + cleaned.lstrip("/") if cleaned.startswith("/") else cleaned
 
 
 def check_name(name: str, where: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Iterator
 
 from kitfast.kitfile.model import Entry, EntryKind, Kitfile, ModelPart
+from kitfast.kitfile.names import clean
 from kitfast.kitfile.tree import invalid
 
 # Where things stand: ("code", 1, "path") → the line.
@@ -21,13 +21,6 @@ _LISTS: dict[EntryKind, tuple[str, ...]] = {
     "docs": ("docs",),
     "prompt": ("prompts",),
 }
-
-
-def clean(path: str) -> str:
-    """Returns a path as every spelling of it is compared: `./a//b/` and `a/b` are one."""
-    cleaned = posixpath.normpath(path.strip() or ".")
-    # POSIX keeps two leading slashes apart from one; Go, and so kit, does not.
-    return "/" + cleaned.lstrip("/") if cleaned.startswith("/") else cleaned
 
 
 def validate(kitfile: Kitfile, name: str = "Kitfile", lines: Lines | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from decimal import Decimal
 from typing import Any
 
 from kitfast.errors import InvalidArgument
@@ -84,8 +83,10 @@ def _value(value: Any) -> Any:
 
 def _number(value: float) -> str:
     """Returns Go's shortest `%g`: an exponent from a million on, and of two digits."""
+    import decimal  # few kits have numbers
+
     try:
-        digits = Decimal(repr(float(value))).normalize()
+        digits = decimal.Decimal(repr(float(value))).normalize()
     except OverflowError:
         raise InvalidArgument(f"the number {str(value)[:40]}… is too large for YAML") from None
     exponent = digits.adjusted()

@@ -8,7 +8,7 @@ from pathlib import Path
 from kitfast import _core
 from kitfast.errors import FileError
 from kitfast.kitfile.match import Unpackable
-from kitfast.kitfile.validate import clean
+from kitfast.kitfile.names import clean
 
 #: Where the core keeps files of a target that are not whole yet.
 STAGING = ".kitfast-staging"

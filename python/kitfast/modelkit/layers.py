@@ -17,7 +17,7 @@ from kitfast.errors import FileError, InvalidKitfile, KitfastError, NotFound
 from kitfast.kitfile import ignore as ignores
 from kitfast.kitfile.ignore import IGNORE_NAME, Ignore
 from kitfast.kitfile.model import Entry, EntryKind, Kitfile
-from kitfast.kitfile.validate import clean
+from kitfast.kitfile.names import clean
 from kitfast.modelkit.walk import Found, Walk
 
 # (name in the tar, source file or None for a folder, mode): what the core packs.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from kitfast import _core
 from kitfast.errors import InvalidArgument, NotFound
 from kitfast.kitfile.match import Unpackable
-from kitfast.kitfile.validate import clean
+from kitfast.kitfile.names import clean
 from kitfast.modelkit.kit import Kit
 
 # Read around a header: the small files of a tar, and their headers, come along.

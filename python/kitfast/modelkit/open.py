@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kitfast import _core, offload, settings
 from kitfast.kitfile.match import Unpackable
-from kitfast.kitfile.validate import clean
+from kitfast.kitfile.names import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.members import Extent, candidates, find, missing

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kitfast.errors import InvalidArgument
 from kitfast.kitfile.match import Unpackable
-from kitfast.kitfile.validate import clean
+from kitfast.kitfile.names import clean
 
 
 class Chooser(Protocol):

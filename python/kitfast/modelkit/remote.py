@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kitfast.transfer.limits import Limits
 
 # An IPv4 address, or a name under a domain: `registry.example`, but not `llama-3.1`.
-_HOST_LIKE = re.compile(r"\d{1,3}(\.\d{1,3}){3}|[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}")
+_HOST_LIKE = r"\d{1,3}(\.\d{1,3}){3}|[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}"
 
 
 @contextlib.asynccontextmanager
@@ -55,12 +55,12 @@ def _no_registry(reference: Reference) -> InvalidReference:
     """The error for a name without a slash, which may have been meant as a registry's."""
     name, tag = reference.repository, reference.tag or ""
     port = tag if tag.isdigit() else ""
-    if "/" not in name and port and (_HOST_LIKE.fullmatch(name) or name == LOCAL_REGISTRY):
+    if "/" not in name and port and (re.fullmatch(_HOST_LIKE, name) or name == LOCAL_REGISTRY):
         return InvalidReference(
             f"{name}:{port}: is a registry, and names no repository in it",
             hint=f"put the repository behind it, as in {name}:{port}/team/model:v1",
         )
-    if "/" not in name and _HOST_LIKE.fullmatch(name):
+    if "/" not in name and re.fullmatch(_HOST_LIKE, name):
         return InvalidReference(
             f"{reference}: a registry, or else a repository, is missing",
             hint=f"write both, as in {name}/team/model:v1 or registry.example/{name}:{tag}",

@@ -6,11 +6,11 @@ import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kitfast import offload, settings
 from kitfast.errors import AlreadyExists, FileError, InvalidArgument
 from kitfast.kitfile.filter import parse_filters
-from kitfast.modelkit.marker import Choice, Marked, Marker
 from kitfast.modelkit.patterns import refuse_empty
 from kitfast.modelkit.unpacking import Job, Unpacked, unchanged
 from kitfast.oci import reference as references
@@ -18,6 +18,9 @@ from kitfast.oci.reference import Reference
 from kitfast.progress import Callback
 from kitfast.settings import Network
 from kitfast.store.home import opened, opened_if_there
+
+if TYPE_CHECKING:
+    from kitfast.modelkit.marker import Marked, Marker
 
 __all__ = ["Unpacked", "unpack"]
 
@@ -86,8 +89,12 @@ async def unpack(
     _require_folder(Path(directory))
     existing = "overwrite" if overwrite else "keep" if ignore_existing else "refuse"
     refuse_empty((*include, *exclude))
-    choice = Choice(tuple(filters), tuple(include), tuple(exclude))
-    vouching = None if marker is None else Marker(Path(marker), Path(directory), choice)
+    vouching: Marker | None = None
+    if marker is not None:
+        from kitfast.modelkit.marker import Choice, Marker
+
+        choice = Choice(tuple(filters), tuple(include), tuple(exclude))
+        vouching = Marker(Path(marker), Path(directory), choice)
     said = await already(vouching, parsed, file_digests, unverified)
     if said is not None and said.digest == parsed.digest:
         return await unchanged(said, Path(directory))

@@ -17,7 +17,6 @@ from kitfast.kitfile.match import Unpackable
 from kitfast.modelkit.collide import STAGING, has_to_come, open_target
 from kitfast.modelkit.fetch import Arrivals, Source, land, whole_of
 from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
-from kitfast.modelkit.marker import Marked, Marker
 from kitfast.modelkit.parents import chain
 from kitfast.modelkit.patterns import may_want
 from kitfast.modelkit.remote import connected, limits_for
@@ -30,6 +29,7 @@ from kitfast.together import together
 from kitfast.transfer.account import Flow
 
 if TYPE_CHECKING:
+    from kitfast.modelkit.marker import Marked, Marker
     from kitfast.modelkit.parts import Part
 
 

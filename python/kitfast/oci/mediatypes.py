@@ -45,20 +45,21 @@ _PREFIXES: tuple[tuple[str, Family], ...] = (
     ("application/vnd.cnai.model.", "modelpack"),
     ("application/vnd.docker.ai.model.config.", "docker"),
 )
-_MODELKIT = re.compile(
+# Texts and not patterns: a kit's layers need one or two of them.
+_MODELKIT = (
     r"application/vnd\.kitops\.modelkit\.(model|modelpart|dataset|code|docs|prompt)"
     r"\.v1\.(tar|raw)(?:\+(gzip|zstd))?"
 )
-_JOZU = re.compile(r"application/vnd\.jozu\.(model|dataset)\.(content|code)\.v1\.tar(?:\+(gzip))?")
-_MODELPACK = re.compile(
+_JOZU = r"application/vnd\.jozu\.(model|dataset)\.(content|code)\.v1\.tar(?:\+(gzip))?"
+_MODELPACK = (
     r"application/vnd\.(?:cncf|cnai)\.model\.(weight\.config|weight|doc|code|dataset)"
     r"\.v1\.(tar|raw)(?:\+(gzip|zstd))?"
 )
-_DOCKER_RAW = re.compile(
+_DOCKER_RAW = (
     r"application/vnd\.docker\.ai\.(gguf|safetensors|dduf|license|mmproj|chat\.template\.jinja"
     r"|model\.file)(?:\.v\d+(?:\.\d+)?)?(?:\+json)?"
 )
-_DOCKER_TAR = re.compile(r"application/vnd\.docker\.ai\.(vllm\.config|dir)\.tar")
+_DOCKER_TAR = r"application/vnd\.docker\.ai\.(vllm\.config|dir)\.tar"
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,12 @@ def layer_type(family: Family, layer: Descriptor) -> LayerType:
 
 
 def _modelkit(media_type: str, annotations: Mapping[str, str]) -> LayerType | None:
-    if match := _MODELKIT.fullmatch(media_type):
+    if match := re.fullmatch(_MODELKIT, media_type):
         kind, shape, compression = match.groups()
         if annotations.get(LAYER_SUBTYPE) == "prompt":
             kind = "prompt"
         return LayerType("modelkit", kind, _shape(shape), compression or "none")
-    if match := _JOZU.fullmatch(media_type):
+    if match := re.fullmatch(_JOZU, media_type):
         kind = "code" if match[2] == "code" else match[1]
         return LayerType("modelkit", kind, "tar", match[3] or "none")
     return None
@@ -146,7 +147,7 @@ def _docker(media_type: str, annotations: Mapping[str, str]) -> LayerType | None
 
 def _specified(media_type: str, name: Family) -> LayerType | None:
     """Reads a layer type of the ModelPack specification, which Docker takes as well."""
-    match = _MODELPACK.fullmatch(media_type)
+    match = re.fullmatch(_MODELPACK, media_type)
     if match is None:
         return None
     kind, shape, compression = match.groups()
@@ -158,9 +159,9 @@ def _specified(media_type: str, name: Family) -> LayerType | None:
 
 def _runner(media_type: str) -> LayerType | None:
     """Reads a layer type of Docker Model Runner."""
-    if match := _DOCKER_RAW.fullmatch(media_type):
+    if match := re.fullmatch(_DOCKER_RAW, media_type):
         return LayerType("docker", match[1], "raw")
-    if match := _DOCKER_TAR.fullmatch(media_type):
+    if match := re.fullmatch(_DOCKER_TAR, media_type):
         return LayerType("docker", match[1], "tar")
     return None
 
