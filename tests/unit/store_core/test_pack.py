@@ -100,6 +100,24 @@ def test_compressed_bytes_do_not_depend_on_the_threads(
     assert (one.digest, one.diff_id, one.size) == (many.digest, many.diff_id, many.size)
 
 
+def test_compressed_layers_side_by_side_are_what_each_is_alone(tmp_path: Path, home: Path) -> None:
+    sizes = [7 * MIB, 3 * MIB + 1, *(10_000 * number for number in range(40)), 2 * MIB]
+    sources = [
+        file_layer(write(tmp_path / f"w{number}", size, number), "zstd" if number % 2 else "gzip")
+        for number, size in enumerate(sizes)
+    ]
+    meter = Meter()
+    together = Store(home).pack(sources, meter=meter)
+    assert meter.done == sum(sizes)
+    alone = [Store(tmp_path / "alone").pack([source])[0] for source in sources]
+    assert [(one.digest, one.diff_id, one.size) for one in together] == [
+        (one.digest, one.diff_id, one.size) for one in alone
+    ]
+    for one in together:
+        Store(home).verify(one.digest)
+    assert not leftovers(home)
+
+
 def test_two_thousand_small_files_take_no_files_of_their_own(tmp_path: Path, home: Path) -> None:
     folder = tmp_path / "src"
     folder.mkdir()

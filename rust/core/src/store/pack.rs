@@ -25,6 +25,9 @@ const BUFFER: usize = 1 << 20;
 /// Layers begun at a time for each core: enough to fill its lanes, few open files.
 const BEGUN_PER_CORE: usize = 8;
 
+/// Layers compressed side by side at most: each has a few blocks of its own in memory.
+const SQUEEZED_AT_ONCE: usize = 8;
+
 /// A layer in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packed {
@@ -123,12 +126,7 @@ impl Store {
             }
             scope.spawn({
                 let (watch, outcomes) = (watch.clone(), outcomes.clone());
-                move || {
-                    for job in compressed {
-                        let known = self.pack_compressed(&job, cores, &watch);
-                        tell(&outcomes, &watch, &job, known);
-                    }
-                }
+                move || self.pack_all_compressed(compressed, cores, &watch, &outcomes)
             });
             drop((outcomes, hall));
             gather(&results, &watch)
@@ -167,6 +165,43 @@ impl Store {
             let digest = hashing.join().map_err(|_| gone())?;
             commit(stream.into_taker(), digest)
         })
+    }
+
+    /// Layers with more than a core's share one after the other, each on all cores; then
+    /// the others side by side, as a short one has too few blocks to keep all cores busy.
+    fn pack_all_compressed(
+        &self,
+        jobs: Vec<Job>,
+        cores: usize,
+        watch: &Watch,
+        outcomes: &Sender<Outcome>,
+    ) {
+        let pack = |job: &Job, threads| {
+            let known = self.pack_compressed(job, threads, watch);
+            tell(outcomes, watch, job, known);
+        };
+        let total: u64 = jobs.iter().map(|job| job.plan.file_bytes).sum();
+        let share = total / cores as u64;
+        let (long, mut short): (Vec<_>, Vec<_>) = jobs
+            .into_iter()
+            .partition(|job| job.plan.file_bytes > share);
+        for job in &long {
+            pack(job, cores);
+        }
+        // The last is begun first: the largest, so that no large one is left over.
+        short.sort_by_key(|job| job.plan.file_bytes);
+        let side_by_side = short.len().min(cores).min(SQUEEZED_AT_ONCE);
+        let waiting = Mutex::new(short);
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        thread::scope(|scope| {
+            for _ in 0..side_by_side {
+                scope.spawn(|| {
+                    while let Some(job) = next() {
+                        pack(&job, cores.div_ceil(side_by_side));
+                    }
+                });
+            }
+        });
     }
 
     fn pack_compressed(&self, job: &Job, threads: usize, watch: &Watch) -> Result<Known> {
