@@ -18,6 +18,8 @@ pub const GROUP: u64 = 4 << 20;
 pub struct Tree {
     state: TreeState,
     group: Hasher,
+    /// The chaining values of all groups to the left, where they were asked for.
+    values: Option<Vec<u8>>,
 }
 
 /// Where a [`Tree`] stood at a border: the roots of the whole subtrees to the left of it.
@@ -40,10 +42,22 @@ impl Tree {
         Self::resume(TreeState::default())
     }
 
+    /// A tree that keeps the chaining value of every group, 32 bytes each.
+    pub fn grouping() -> Self {
+        Self {
+            values: Some(Vec::new()),
+            ..Self::new()
+        }
+    }
+
     /// A tree that goes on at `state.position()`; at least one byte must follow if it is not 0.
     pub fn resume(state: TreeState) -> Self {
         let group = hasher_at(state.groups);
-        Self { state, group }
+        Self {
+            state,
+            group,
+            values: None,
+        }
     }
 
     /// Bytes taken so far.
@@ -56,7 +70,11 @@ impl Tree {
         while !data.is_empty() {
             // Only now that a byte follows is it sure that this group is not the root.
             if self.group.count() == GROUP {
-                self.state.push(self.group.finalize_non_root());
+                let value = self.group.finalize_non_root();
+                if let Some(values) = &mut self.values {
+                    values.extend(value);
+                }
+                self.state.push(value);
                 self.group = hasher_at(self.state.groups);
             }
             let room = (GROUP - self.group.count()).min(data.len() as u64) as usize;
@@ -82,15 +100,22 @@ impl Tree {
                 "no bytes follow its position",
             ));
         }
-        let mut lefts = self.state.stack.into_iter();
-        let Some(top) = lefts.next() else {
+        if self.state.groups == 0 {
             return Ok(self.group.finalize().into());
-        };
-        let last = self.group.finalize_non_root();
-        let right = lefts.rev().fold(last, |right, left| {
-            merge_subtrees_non_root(&left, &right, Mode::Hash)
-        });
-        Ok(merge_subtrees_root(&top, &right, Mode::Hash).into())
+        }
+        Ok(self.state.close(self.group.finalize_non_root()))
+    }
+
+    /// The BLAKE3, and the chaining values of all groups where the tree has kept them: none
+    /// for bytes that are one group, whose root is the BLAKE3 itself.
+    ///
+    /// Fails as [`Tree::finish`].
+    pub fn finish_grouped(mut self) -> Result<([u8; 32], Option<Vec<u8>>)> {
+        let mut values = self.values.take();
+        if let Some(values) = values.as_mut().filter(|values| !values.is_empty()) {
+            values.extend(self.group.finalize_non_root());
+        }
+        Ok((self.finish()?, values))
     }
 }
 
@@ -128,7 +153,8 @@ impl TreeState {
         })
     }
 
-    fn push(&mut self, mut subtree: ChainingValue) {
+    /// Takes in the root of a whole group that has at least one byte behind it.
+    pub(super) fn push(&mut self, mut subtree: ChainingValue) {
         self.groups += 1;
         for _ in 0..self.groups.trailing_zeros() {
             if let Some(left) = self.stack.pop() {
@@ -137,9 +163,19 @@ impl TreeState {
         }
         self.stack.push(subtree);
     }
+
+    /// The BLAKE3 of all bytes, when `last` is the root of the group behind the border.
+    pub(super) fn close(self, last: ChainingValue) -> [u8; 32] {
+        let mut lefts = self.stack.into_iter();
+        let top = lefts.next().expect("a border that is not the start");
+        let right = lefts.rev().fold(last, |right, left| {
+            merge_subtrees_non_root(&left, &right, Mode::Hash)
+        });
+        merge_subtrees_root(&top, &right, Mode::Hash).into()
+    }
 }
 
-fn hasher_at(groups: u64) -> Hasher {
+pub(super) fn hasher_at(groups: u64) -> Hasher {
     let mut hasher = Hasher::new();
     hasher.set_input_offset(groups * GROUP);
     hasher

@@ -5,6 +5,7 @@ pub mod buffer;
 pub mod feed;
 pub mod file;
 pub mod files;
+pub mod groups;
 pub mod hex;
 mod job;
 pub mod lanes;
