@@ -12,6 +12,7 @@ use crate::digest::blake3_tree::Tree;
 use crate::digest::buffer::Buffer;
 use crate::digest::feed::{Feed, Filled};
 use crate::digest::sha256;
+use crate::store::Contents;
 use crate::tar::decode::Kind;
 use crate::tar::{Member, Step, Walk};
 use crate::{Error, Result};
@@ -185,7 +186,10 @@ impl Trees {
     fn resume(state: &State) -> Self {
         Self {
             index: state.hashes.len(),
-            tree: Tree::resume(state.mark.tree.clone()),
+            tree: match state.mark.tree.position() {
+                0 => Tree::grouping(),
+                _ => Tree::resume(state.mark.tree.clone()),
+            },
         }
     }
 
@@ -218,7 +222,12 @@ impl Trees {
     }
 
     fn finish(&mut self, shared: &Shared) -> Result<()> {
-        let hash = std::mem::take(&mut self.tree).finish()?;
+        let tree = std::mem::replace(&mut self.tree, Tree::grouping());
+        let (hash, values) = tree.finish_grouped()?;
+        if let (Some(values), Sink::Store(home)) = (values, &shared.plan.sink) {
+            // Before the blob is verified: they are believed for what their hash says alone.
+            Contents::open(home)?.keep_groups(&hash, &values)?;
+        }
         shared.note_hash(self.index, hash)?;
         self.index += 1;
         Ok(())

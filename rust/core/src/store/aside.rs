@@ -3,6 +3,8 @@
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
+use super::groups::Grouped;
+use crate::digest::blake3_tree::Tree;
 use crate::{Error, Result};
 
 /// Bytes handed over at a time, and how many such parcels may be on their way.
@@ -12,7 +14,7 @@ const PARCELS: usize = 4;
 /// A BLAKE3 that is growing.
 pub(super) enum Sum {
     /// Hashed as the bytes come.
-    Here(Box<blake3::Hasher>),
+    Here(Box<Tree>),
     /// Hashed by another thread: where one layer has the machine to itself, the thread
     /// that reads and writes it is the slowest, and a copy of warm bytes costs a quarter
     /// of their hash.
@@ -23,12 +25,12 @@ pub(super) struct Aside {
     filling: Vec<u8>,
     full: SyncSender<Vec<u8>>,
     empty: Receiver<Vec<u8>>,
-    thread: JoinHandle<[u8; 32]>,
+    thread: JoinHandle<Result<Grouped>>,
 }
 
 impl Sum {
     pub fn here() -> Self {
-        Self::Here(Box::default())
+        Self::Here(Box::new(Tree::grouping()))
     }
 
     /// A sum on a thread of its own, or here where no thread can be had.
@@ -55,17 +57,17 @@ impl Sum {
 
     pub fn update(&mut self, bytes: &[u8]) -> Result<()> {
         match self {
-            Self::Here(hasher) => {
-                hasher.update(bytes);
+            Self::Here(tree) => {
+                tree.update(bytes);
                 Ok(())
             }
             Self::Aside(aside) => aside.update(bytes),
         }
     }
 
-    pub fn finish(self) -> Result<[u8; 32]> {
+    pub fn finish(self) -> Result<Grouped> {
         match self {
-            Self::Here(hasher) => Ok(*hasher.finalize().as_bytes()),
+            Self::Here(tree) => Grouped::of(*tree),
             Self::Aside(aside) => aside.finish(),
         }
     }
@@ -86,22 +88,22 @@ impl Aside {
         Ok(())
     }
 
-    fn finish(self) -> Result<[u8; 32]> {
+    fn finish(self) -> Result<Grouped> {
         self.full.send(self.filling).map_err(|_| gone())?;
         drop(self.full);
-        self.thread.join().map_err(|_| gone())
+        self.thread.join().map_err(|_| gone())?
     }
 }
 
-fn hash(to_hash: &Receiver<Vec<u8>>, give_back: &Sender<Vec<u8>>) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
+fn hash(to_hash: &Receiver<Vec<u8>>, give_back: &Sender<Vec<u8>>) -> Result<Grouped> {
+    let mut tree = Tree::grouping();
     while let Ok(mut parcel) = to_hash.recv() {
-        hasher.update(&parcel);
+        tree.update(&parcel);
         parcel.clear();
         // The writer wants none back once it has written everything.
         drop(give_back.send(parcel));
     }
-    *hasher.finalize().as_bytes()
+    Grouped::of(tree)
 }
 
 fn gone() -> Error {
@@ -111,6 +113,7 @@ fn gone() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::groups::Groups;
 
     #[test]
     fn both_ways_give_the_same() {
@@ -120,7 +123,9 @@ mod tests {
                 for piece in data.chunks(100_000) {
                     sum.update(piece).unwrap();
                 }
-                assert_eq!(sum.finish().unwrap(), *blake3::hash(&data).as_bytes());
+                let Grouped { hash, values } = sum.finish().unwrap();
+                assert_eq!(hash, *blake3::hash(&data).as_bytes());
+                Groups::of(&values, length as u64, &hash).unwrap();
             }
         }
     }

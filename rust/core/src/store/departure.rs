@@ -4,6 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::groups::Grouped;
 use super::lane::{Lane, Line};
 use super::remember::{self, Known};
 use super::source::{LayerSource, Plan};
@@ -32,7 +33,7 @@ struct Front {
     stream: Option<Stream<Sums>>,
     digest: Option<[u8; 32]>,
     /// The BLAKE3 of every file, when they were asked for and all is hashed.
-    sums: Option<Vec<[u8; 32]>>,
+    sums: Option<Vec<Grouped>>,
 }
 
 impl Departure {
@@ -46,8 +47,8 @@ impl Departure {
 
     /// The same; with `sums` the files of a tar are hashed one by one, too, with BLAKE3.
     pub fn hashing(source: LayerSource, sums: bool) -> Result<Self> {
-        let sums = Sums::of(&source, sums);
         let plan = Arc::new(Plan::of(source)?);
+        let sums = Sums::of(&plan, sums);
         let blob = Blob::of_plan(plan.clone())?;
         // Not the meter of any call: a call that is cancelled must not lose the front.
         let stream = Stream::new(plan.clone(), sums, Watch::over(&Arc::default()));
@@ -75,13 +76,14 @@ impl Departure {
         self.front().digest
     }
 
-    /// Takes the digest over from an earlier run on the same unchanged files, if there was one.
+    /// Takes the digest, and those of the files, over from an earlier run on the same unchanged files, if there was one.
     pub fn recall(&self, home: &Path) -> bool {
-        let known = remember::recall(&remember::path(home, &self.plan));
-        let known = known.filter(|known| known.size == self.size());
+        let path = remember::path(home, &self.plan);
+        let known = remember::recall(&path).filter(|known| known.size == self.size());
         let mut front = self.front();
         if let Some(known) = known {
             front.digest = Some(known.digest);
+            front.sums = remember::recall_sums(&path, &self.plan, &known.digest);
         }
         front.digest.is_some()
     }
@@ -95,7 +97,11 @@ impl Departure {
             diff_id: digest,
             size: self.size(),
         };
-        remember::remember(&remember::path(home, &self.plan), &self.plan, &known)
+        let path = remember::path(home, &self.plan);
+        if let Some(sums) = &self.front().sums {
+            remember::remember_sums(&path, &self.plan, &digest, sums)?;
+        }
+        remember::remember(&path, &self.plan, &known)
     }
 
     /// What packing the layer would give, once the digest is known.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::aside::Sum;
+use super::groups::Grouped;
 use super::source::Stat;
 use super::stream::Taker;
 use super::{Contents, INLINE_LIMIT, RecipeWriter};
@@ -65,10 +66,10 @@ impl ContentWriter {
     }
 
     /// Moves the content to its place; answers its BLAKE3.
-    pub fn commit(mut self, contents: &Contents) -> Result<[u8; 32]> {
-        let hash = std::mem::replace(&mut self.sum, Sum::here()).finish()?;
-        contents.commit(&self.temp, &hash, self.size)?;
-        Ok(hash)
+    pub fn commit(mut self, contents: &Contents) -> Result<Grouped> {
+        let grouped = std::mem::replace(&mut self.sum, Sum::here()).finish()?;
+        contents.commit(&self.temp, &grouped.hash, self.size)?;
+        Ok(grouped)
     }
 
     /// The bytes so far, for a blob that turned out small.
@@ -82,7 +83,7 @@ impl ContentWriter {
         if size < INLINE_LIMIT {
             return self.inline_into(recipe);
         }
-        let hash = self.commit(contents)?;
+        let hash = self.commit(contents)?.hash;
         recipe.content(&hash, size)
     }
 }
@@ -160,7 +161,8 @@ impl Taker for Keeper {
             return Ok(());
         };
         let size = content.size();
-        let hash = content.commit(&self.contents)?;
+        let Grouped { hash, values } = content.commit(&self.contents)?;
+        self.contents.keep_groups(&hash, &values)?;
         self.recipe.content(&hash, size)
     }
 }

@@ -1,6 +1,8 @@
 //! Lists the members of a tar blob, each file with the BLAKE3 of its bytes.
 
 use super::Blob;
+use super::groups::Grouped;
+use crate::digest::blake3_tree::Tree;
 use crate::tar::{Admitted, Guard, Name, Step, Walk};
 use crate::{Error, Meter, Result};
 
@@ -20,19 +22,21 @@ pub struct Listed {
     pub mode: u32,
     /// The BLAKE3 of a file's bytes; a folder has none.
     pub hash: Option<[u8; 32]>,
+    /// The chaining values of a file's groups; see [`crate::digest::groups`].
+    pub groups: Vec<u8>,
 }
 
 impl Blob {
     /// Every member of this tar, in its order.
     ///
-    /// Files that are contents of the store are not read: their names are their hashes. The
-    /// meter counts the others. Fails with `Corrupt` and `UnsafeMember` as unpacking does.
+    /// Files that are contents of the store are not read, where their digests are kept there.
+    /// The meter counts the others. Fails with `Corrupt` and `UnsafeMember` as unpacking does.
     pub fn members(&self, meter: &Meter) -> Result<Vec<Listed>> {
         self.members_of(Vec::new(), meter)
     }
 
-    /// The same, where the hashes of the first so many files are known.
-    pub(super) fn members_of(&self, known: Vec<[u8; 32]>, meter: &Meter) -> Result<Vec<Listed>> {
+    /// The same, where the digests of the first so many files are known.
+    pub(super) fn members_of(&self, known: Vec<Grouped>, meter: &Meter) -> Result<Vec<Listed>> {
         let mut known = known.into_iter();
         let mut guard = Guard::new(false);
         let mut walk = Walk::new(self.size());
@@ -47,41 +51,62 @@ impl Blob {
                     return Err(Error::internal("the blob is there, yet asked for"));
                 }
             };
-            let (name, hash) = match guard.admit(&member)? {
+            let (name, grouped) = match guard.admit(&member)? {
                 Admitted::Directory(name) => (name, None),
                 Admitted::File(name) => {
-                    let hash = match known.next() {
-                        Some(hash) => hash,
-                        None => self.hash(member.body, member.size, meter)?,
+                    let grouped = match known.next() {
+                        Some(grouped) => grouped,
+                        None => self.grouped(member.body, member.size, meter)?,
                     };
-                    (name, Some(hash))
+                    (name, Some(grouped))
                 }
             };
             found.push(Listed {
                 name,
                 offset: member.body,
-                size: hash.map_or(0, |_| member.size),
+                size: grouped.as_ref().map_or(0, |_| member.size),
                 mode: member.mode,
-                hash,
+                hash: grouped.as_ref().map(|one| one.hash),
+                groups: grouped.map_or_else(Vec::new, |one| one.values),
             });
         }
     }
 
-    fn hash(&self, offset: u64, size: u64, meter: &Meter) -> Result<[u8; 32]> {
-        if let Some((hash, _)) = self.whole_content(offset, size) {
-            return Ok(hash);
+    /// The digests of a file: a content's are kept in the store, others are found by reading.
+    fn grouped(&self, offset: u64, size: u64, meter: &Meter) -> Result<Grouped> {
+        let content = self.whole_content(offset, size);
+        if let Some((hash, contents)) = content
+            && let Some(values) = contents.groups(&hash, size)
+        {
+            return Ok(Grouped { hash, values });
         }
-        let mut hasher = blake3::Hasher::new();
+        let grouped = self.read_grouped(offset, size, meter)?;
+        if let Some((hash, contents)) = content {
+            if grouped.hash != hash {
+                let why = "its bytes are not the ones it was stored with; pack or pull it again";
+                return Err(Error::corrupt(
+                    contents.path(&hash).display().to_string(),
+                    why,
+                ));
+            }
+            // In a store that can only be read, they are read anew each time.
+            let _ = contents.keep_groups(&hash, &grouped.values);
+        }
+        Ok(grouped)
+    }
+
+    fn read_grouped(&self, offset: u64, size: u64, meter: &Meter) -> Result<Grouped> {
+        let mut tree = Tree::grouping();
         let mut buffer = vec![0; size.min(STEP as u64) as usize];
         let mut done = 0;
         while done < size {
             let length = (size - done).min(STEP as u64) as usize;
             self.read(offset + done, &mut buffer[..length])?;
-            hasher.update(&buffer[..length]);
+            tree.update(&buffer[..length]);
             done += length as u64;
             meter.advance(length as u64)?;
         }
-        Ok(hasher.finalize().into())
+        Grouped::of(tree)
     }
 }
 
@@ -91,11 +116,12 @@ mod tests {
 
     use super::super::{LayerSource, Member, Store};
     use super::*;
+    use crate::digest::groups::Groups;
 
     #[test]
     fn stored_and_source_blobs_list_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        let sizes = [0, 1, 40_000, 700_000];
+        let sizes = [0, 1, 40_000, 9_000_000];
         let mut members = vec![Member {
             name: b"dir".to_vec(),
             source: None,
@@ -124,6 +150,16 @@ mod tests {
         let listed = stored.members(&meter).unwrap();
         // Only what stands inline in the recipe was read.
         assert_eq!(meter.done(), 1);
+        let large = listed[4].hash.unwrap();
+        Groups::of(&listed[4].groups, 9_000_000, &large).unwrap();
+        // Lost values are found by reading, once.
+        let values = store.contents().path(&large).with_extension("groups");
+        std::fs::remove_file(&values).unwrap();
+        for read in [9_000_001, 1] {
+            let meter = Meter::default();
+            assert_eq!(listed, stored.members(&meter).unwrap());
+            assert_eq!(meter.done(), read);
+        }
         let fresh = Blob::of_source(source).unwrap();
         assert_eq!(listed, fresh.members(&Meter::default()).unwrap());
         assert_eq!(listed[0].hash, None);

@@ -7,6 +7,7 @@ mod compress;
 mod condemn;
 pub mod contents;
 pub mod departure;
+mod groups;
 pub mod hold;
 mod inflate;
 mod keep;

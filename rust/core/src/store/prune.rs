@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::DirEntry;
 use std::path::Path;
 
+use super::groups::SUFFIX;
 use super::{Hold, Place, Recipe, Store, recipe, remember};
 use crate::digest::hex;
 use crate::{Error, Meter, Result};
@@ -89,7 +90,12 @@ impl Store {
             }
             for entry in entries(&shelf.path())? {
                 meter.check()?;
-                let kept = named(&entry).is_some_and(|hash| wanted.contains(&hash));
+                let name = entry.file_name();
+                let name = name
+                    .to_str()
+                    .map(|name| name.strip_suffix(SUFFIX).unwrap_or(name));
+                let hash = name.and_then(|name| hex::decode(name).ok());
+                let kept = hash.is_some_and(|hash| wanted.contains(&hash));
                 if !kept {
                     freed += discard(&entry)?;
                 }
@@ -105,7 +111,8 @@ impl Store {
             return Ok(0);
         }
         for entry in entries(&folder)? {
-            let known = remember::recall(&entry.path());
+            // What stands beside an entry goes with it.
+            let known = remember::recall(&entry.path().with_extension(""));
             if known.is_none_or(|known| !keep.contains(&known.digest)) {
                 freed += discard(&entry)?;
             }

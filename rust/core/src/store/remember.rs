@@ -3,17 +3,21 @@
 //! An entry `HOME/cache/layers/<key>` stands for one list of members in one state: names,
 //! modes, and size, times, inode and device of every file. It holds digest, diff id, size
 //! and a checksum. Entries are hints: a layer is only taken over while the store holds it.
+//! `<key>.files` beside it holds the digests of the files, where they were wanted.
 
 use std::path::{Path, PathBuf};
 
+use super::groups::Grouped;
 use super::source::{Compression, Plan};
 use super::{fresh_name, make_folder};
+use crate::digest::groups::values_length;
 use crate::digest::hex;
 use crate::{Error, Result};
 
 /// Changes when anything about the key or the bytes of packed layers changes.
 const VERSION: &[u8] = b"kitfast layer 2";
 const ENTRY: usize = 104;
+const FILES: &str = "files";
 
 /// What packing a layer gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +51,7 @@ pub(super) fn recall(path: &Path) -> Option<Known> {
 
 /// Writes down what packing gave, unless a file was so fresh that a change may not show.
 pub(super) fn remember(path: &Path, plan: &Plan, known: &Known) -> Result<()> {
-    let settled = |stat: &super::source::Stat| stat.is_settled(plan.taken);
-    if !plan.stats.iter().flatten().all(settled) {
+    if !is_settled(plan) {
         return Ok(());
     }
     let mut bytes = Vec::with_capacity(ENTRY);
@@ -57,6 +60,66 @@ pub(super) fn remember(path: &Path, plan: &Plan, known: &Known) -> Result<()> {
     bytes.extend(known.size.to_le_bytes());
     let sum = blake3::hash(&bytes);
     bytes.extend(sum.as_bytes());
+    write(path, &bytes)
+}
+
+/// The digests of the files of a layer; none when they are not there, or damaged.
+pub(super) fn recall_sums(path: &Path, plan: &Plan, digest: &[u8; 32]) -> Option<Vec<Grouped>> {
+    let path = path.with_extension(FILES);
+    let sizes = || plan.stats.iter().flatten().map(|stat| stat.size);
+    let length: u64 = sizes().map(|size| 32 + values_length(size)).sum();
+    if std::fs::metadata(&path).ok()?.len() != length + 32 {
+        return None;
+    }
+    let bytes = std::fs::read(&path).ok()?;
+    let (mut rest, sum) = bytes.split_last_chunk::<32>()?;
+    if checksum(digest, rest) != *sum {
+        return None;
+    }
+    let mut sums = Vec::new();
+    for size in sizes() {
+        let (hash, behind) = rest.split_first_chunk::<32>()?;
+        let (values, behind) = behind.split_at_checked(values_length(size) as usize)?;
+        sums.push(Grouped {
+            hash: *hash,
+            values: values.to_vec(),
+        });
+        rest = behind;
+    }
+    Some(sums)
+}
+
+/// Writes them down for as long as the layer's entry is believed; as [`remember`].
+pub(super) fn remember_sums(
+    path: &Path,
+    plan: &Plan,
+    digest: &[u8; 32],
+    sums: &[Grouped],
+) -> Result<()> {
+    if !is_settled(plan) {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    for one in sums {
+        bytes.extend(one.hash);
+        bytes.extend(&one.values);
+    }
+    bytes.extend(checksum(digest, &bytes));
+    write(&path.with_extension(FILES), &bytes)
+}
+
+/// Bound to the layer, whose entry may be written anew without the digests of its files.
+fn checksum(digest: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(digest);
+    *hasher.update(bytes).finalize().as_bytes()
+}
+
+fn is_settled(plan: &Plan) -> bool {
+    let mut stats = plan.stats.iter().flatten();
+    stats.all(|stat| stat.is_settled(plan.taken))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().expect("an entry has a folder");
     make_folder(folder)?;
     let temp = fresh_name(folder);

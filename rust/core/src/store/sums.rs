@@ -2,30 +2,33 @@
 
 use std::fs::File;
 
-use super::source::{LayerSource, Stat};
+use super::groups::Grouped;
+use super::source::{Plan, Stat};
 use super::stream::Taker;
 use crate::Result;
+use crate::digest::blake3_tree::{GROUP, Tree};
 
-/// One digest a file, in the order of the layer; or none at all, where nobody wants them.
+/// The digests of each file, in the order of the layer; or none, where nobody wants them.
 pub(super) struct Sums {
-    hasher: Option<Box<blake3::Hasher>>,
-    done: Vec<[u8; 32]>,
+    tree: Option<Box<Tree>>,
+    done: Vec<Grouped>,
 }
 
 impl Sums {
-    /// For a tar of two files or more: of one file, and of a raw layer, nobody asks parts.
-    pub fn of(source: &LayerSource, wanted: bool) -> Self {
-        let files = source.members.iter().filter(|one| one.source.is_some());
-        let some = wanted && !source.raw && files.count() > 1;
+    /// For a tar of two groups or two files and more: nobody asks parts of other layers.
+    pub fn of(plan: &Plan, wanted: bool) -> Self {
+        let sizes = || plan.stats.iter().flatten().map(|stat| stat.size);
+        let parted = sizes().count() > 1 || sizes().any(|size| size > GROUP);
+        let some = wanted && !plan.source.raw && parted;
         Self {
-            hasher: some.then(Box::default),
+            tree: some.then(|| Box::new(Tree::grouping())),
             done: Vec::new(),
         }
     }
 
     /// The digests, once the whole layer has passed.
-    pub fn finish(self) -> Option<Vec<[u8; 32]>> {
-        self.hasher.map(|_| self.done)
+    pub fn finish(self) -> Option<Vec<Grouped>> {
+        self.tree.map(|_| self.done)
     }
 }
 
@@ -39,16 +42,16 @@ impl Taker for Sums {
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(bytes);
+        if let Some(tree) = &mut self.tree {
+            tree.update(bytes);
         }
         Ok(())
     }
 
     fn end(&mut self) -> Result<()> {
-        if let Some(hasher) = &mut self.hasher {
-            self.done.push(hasher.finalize().into());
-            hasher.reset();
+        if let Some(tree) = &mut self.tree {
+            let whole = std::mem::replace(&mut **tree, Tree::grouping());
+            self.done.push(Grouped::of(whole)?);
         }
         Ok(())
     }
@@ -57,8 +60,9 @@ impl Taker for Sums {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::{Duration, UNIX_EPOCH};
 
-    use super::super::{Blob, Compression, Departure, Member};
+    use super::super::{Blob, Compression, Departure, LayerSource, Member};
     use super::*;
     use crate::Meter;
 
@@ -93,7 +97,7 @@ mod tests {
     #[test]
     fn a_departure_tells_what_reading_again_would() {
         let folder = tempfile::tempdir().unwrap();
-        let source = layer(folder.path(), &[0, 1, 700_000, 3_000_001], false);
+        let source = layer(folder.path(), &[0, 1, 700_000, 9_000_001], false);
         let departure = Departure::hashing(source.clone(), true).unwrap();
         assert_eq!(departure.members(false, &Meter::default()).unwrap(), None);
         // In two goes, as after a connection that broke.
@@ -108,12 +112,47 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_file_of_two_groups_is_told_of_again_from_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = layer(folder.path(), &[GROUP as usize + 1], false);
+        let settled = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let path = source.members[1].source.as_ref().unwrap();
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(settled).unwrap();
+        std::thread::sleep(Duration::from_millis(2_100));
+        let departure = Departure::hashing(source.clone(), true).unwrap();
+        departure.hash(&Arc::default()).unwrap();
+        let home = folder.path().join("home");
+        departure.remember(&home).unwrap();
+        let meter = Meter::default();
+        let told = departure.members(false, &meter).unwrap().unwrap();
+        assert_eq!(told[1].groups.len(), 64);
+        let again = Departure::hashing(source.clone(), true).unwrap();
+        assert!(again.recall(&home));
+        assert_eq!(again.members(false, &meter).unwrap(), Some(told));
+        assert_eq!(meter.done(), 0);
+        for entry in std::fs::read_dir(home.join("cache/layers")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some() {
+                let mut bytes = std::fs::read(&path).unwrap();
+                bytes[40] ^= 1;
+                std::fs::write(path, bytes).unwrap();
+            }
+        }
+        let damaged = Departure::hashing(source, true).unwrap();
+        assert!(damaged.recall(&home));
+        assert_eq!(damaged.members(false, &meter).unwrap(), None);
+    }
+
+    #[test]
     fn where_nobody_asks_parts_nothing_is_told() {
         let folder = tempfile::tempdir().unwrap();
         for (sizes, raw, wanted) in [
             (&[5, 6][..], false, false),
             (&[5], false, true),
             (&[5], true, true),
+            (&[GROUP as usize], false, true),
+            (&[GROUP as usize + 1], true, true),
         ] {
             let source = layer(folder.path(), sizes, raw);
             let departure = Departure::hashing(source, wanted).unwrap();

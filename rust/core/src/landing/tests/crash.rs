@@ -45,6 +45,20 @@ fn a_kept_landing_goes_on_without_hashing_again() {
     finish(&landing).unwrap();
 }
 
+#[test]
+fn chaining_values_are_kept_for_who_pushes_it_on() {
+    let home = tempfile::tempdir().unwrap();
+    let blob = bytes(1, 9 << 20);
+    let landing = Landing::open(plan(&blob, Shape::Whole, Sink::Store(home.path().into())));
+    let landing = landing.unwrap();
+    landing.write(0, &blob).unwrap();
+    finish(&landing).unwrap();
+    let store = crate::store::Store::open(home.path()).unwrap();
+    let hash = *::blake3::hash(&blob).as_bytes();
+    let values = store.contents().groups(&hash, 9 << 20);
+    assert_eq!(values.map(|values| values.len()), Some(96));
+}
+
 /// Stops in the middle of publishing, as a kill does, after `done` files.
 pub fn crash_after(plan: &Plan, blob: &[u8], done: usize) {
     let landing = Landing::open(plan.clone()).unwrap();
