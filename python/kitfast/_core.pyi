@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import final
+from typing import ClassVar, final
 
 __version__: str
 
@@ -95,6 +95,41 @@ def blake3_file(
     """The BLAKE3 of a file or a range of it, as `blake3:<hex>`; else as `sha256_file`."""
 
 @final
+class Groups:
+    """The groups of a file, each verified alone against the BLAKE3 of the whole.
+
+    BLAKE3 is a tree: the roots of its subtrees of 4 MiB, the chaining values, merge to the
+    digest. So whoever trusts the digest can trust them, and then each group of bytes.
+
+    Args:
+        values: the chaining values of all groups, 32 bytes each; none for a single group.
+        size: bytes of the file.
+        digest: `blake3:<hex>`, its digest.
+
+    Raises:
+        Corrupt: they are too few or too many, or do not give the digest.
+        InvalidArgument: the digest is none.
+    """
+
+    #: Bytes of every group but the last.
+    SIZE: ClassVar[int]
+    def __new__(cls, values: bytes, size: int, digest: str) -> Groups: ...
+    @staticmethod
+    def values_length(size: int) -> int:
+        """Bytes of the chaining values of a file of `size` bytes."""
+    def verify(self, index: int, data: bytes) -> None:
+        """Checks the bytes of one group.
+
+        Args:
+            index: which group: it begins at so many times `SIZE`.
+            data: its bytes.
+
+        Raises:
+            Corrupt: they are not the file's.
+            InvalidArgument: there is no such group.
+        """
+
+@final
 class LayerSource:
     """What one layer is made of: the members of its tar, or one raw file.
 
@@ -145,10 +180,14 @@ class Blob:
     @property
     def digest(self) -> str | None:
         """`sha256:<hex>`; None for a blob made of source files."""
-    def members(self, meter: Meter | None = None) -> list[tuple[str, int, int, int, str | None]]:
-        """Every member of a tar: name, offset, size, mode, and a file's `blake3:<hex>`.
+    def members(
+        self, meter: Meter | None = None
+    ) -> list[tuple[str, int, int, int, str | None, bytes]]:
+        """Every member of a tar: name, offset, size, mode, a file's `blake3:<hex>`, and the
+        chaining values of its groups.
 
-        A folder has no digest. Files that the store keeps as contents are not read.
+        A folder has no digest. Files that the store keeps as contents are not read where
+        their chaining values are kept, too.
 
         Args:
             meter: counts the bytes that are read, and can cancel.
@@ -199,7 +238,7 @@ class Departure:
     def __new__(cls, source: LayerSource, file_digests: bool = False) -> Departure: ...
     def members(
         self, read: bool = False, meter: Meter | None = None
-    ) -> list[tuple[str, int, int, int, str | None]] | None:
+    ) -> list[tuple[str, int, int, int, str | None, bytes]] | None:
         """As `Blob.members`, out of what was hashed on the way.
 
         Files that were not hashed one by one are read now with `read`; else it is None.

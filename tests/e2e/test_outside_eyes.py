@@ -21,7 +21,7 @@ from tests.support.registries import Running
 def test_contents_are_named_by_blake3(kitfast: Kitfast, tmp_path: Path) -> None:
     source = folders.awkward(tmp_path / "source")
     kitfast.run("pack", source, "--tag", "kit:v1")
-    stored = [path for path in (kitfast.home / "contents").glob("??/*") if path.is_file()]
+    stored = [path for path in (kitfast.home / "contents").glob("??/*") if not path.suffix]
     names = {path.name for path in stored}
     for path in stored:
         assert path.name == blake3.blake3(path.read_bytes()).hexdigest()

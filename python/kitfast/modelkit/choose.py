@@ -8,7 +8,7 @@ from kitfast import _core
 from kitfast.errors import Corrupt, UnsafeMember
 from kitfast.kitfile.match import Unpackable
 from kitfast.modelkit.fetch import Source
-from kitfast.modelkit.filelist import SMALLEST_LAYER, ListedLayer, listed
+from kitfast.modelkit.filelist import SMALLEST_LAYER, ListedLayer, Member, listed
 from kitfast.modelkit.kit import Kit
 from kitfast.modelkit.members import WINDOW
 from kitfast.modelkit.parts import MOST_REQUESTS, Part, is_worth_it, registry_of
@@ -78,7 +78,7 @@ def _is_worthwhile(part: Part) -> bool:
 async def _hop(source: Source, layer: Descriptor) -> ListedLayer | None:
     """Lists the files of a layer by reading its headers; None where that is no use."""
     walk = _core.TarWalk(layer.size)
-    members: list[tuple[str, int, int, int, str | None]] = []
+    members: list[Member] = []
     at, window, requests = 0, b"", 0
     while True:
         try:
@@ -100,7 +100,7 @@ async def _hop(source: Source, layer: Descriptor) -> ListedLayer | None:
             source.arrivals.fetched += length
         else:
             known = _name_of(layer, offset, length) if kind == "member" else None
-            members.append((name, offset, length, mode, known))
+            members.append((name, offset, length, mode, known, b""))
 
 
 def _name_of(layer: Descriptor, offset: int, size: int) -> str:

@@ -8,10 +8,11 @@ refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kitfast import _core
 from kitfast.errors import Corrupt, UnsafeMember
 from kitfast.kitfile.names import check_name
 from kitfast.oci import canonical
@@ -20,6 +21,8 @@ from kitfast.oci.document import MAX_BYTES, load_object, objects, optional
 
 #: The kind of the artifact that carries a list, and of the list itself.
 FILES = "application/vnd.kitfast.files.v1+json"
+#: The kind of the chaining values beside it.
+GROUPS = "application/vnd.kitfast.groups.v1"
 VERSION = 1
 #: More files than this are not listed: their layers come whole.
 MOST_FILES = 20_000
@@ -52,11 +55,22 @@ class ListedFolder:
 
 
 @dataclass(frozen=True)
+class ValuesAt:
+    """Where chaining values lie in the blob that holds those of a whole kit."""
+
+    blob: Descriptor
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True)
 class ListedLayer:
     """The members of one uncompressed tar layer, files in the order they lie in it.
 
-    `names` are of files that cannot be fetched alone: where one of them is wanted, the
-    layer comes whole, else not at all.
+    `names` are of files that come with their whole layer, or not at all; where one of them
+    can be read by groups, it is in `files`, too. `values` are the chaining values of the
+    files' groups, one file after the other, where the list is to be published; `values_at`
+    says where they lie where it was.
     """
 
     digest: str
@@ -64,9 +78,11 @@ class ListedLayer:
     files: tuple[ListedFile, ...]
     folders: tuple[ListedFolder, ...]
     names: tuple[str, ...] = ()
+    values: bytes = field(default=b"", repr=False)
+    values_at: ValuesAt | None = None
 
 
-Member = tuple[str, int, int, int, str | None]
+Member = tuple[str, int, int, int, str | None, bytes]
 
 
 def listed(layer: Descriptor, members: Iterable[Member]) -> ListedLayer | None:
@@ -76,26 +92,38 @@ def listed(layer: Descriptor, members: Iterable[Member]) -> ListedLayer | None:
     """
     files: list[ListedFile] = []
     folders: list[ListedFolder] = []
-    for name, offset, size, mode, digest in members:
+    values = bytearray()
+    for name, offset, size, mode, digest, groups in members:
         if not name:
             continue
         if digest is None:
             folders.append(ListedFolder(name, mode))
         else:
             files.append(ListedFile(name, offset, size, mode, digest))
+            values += groups
     if len(files) < 2:
-        return named(layer, [file.name for file in files], folders)
+        large = [file for file in files if file.size > _core.Groups.SIZE]
+        return named(layer, [file.name for file in files], folders, large, bytes(values))
     names = [*(file.name for file in files), *(folder.name for folder in folders)]
     if not all(map(_is_plain, names)):
         return None
-    return ListedLayer(layer.digest, layer.size, tuple(files), tuple(folders))
+    return ListedLayer(layer.digest, layer.size, tuple(files), tuple(folders), values=bytes(values))
 
 
 def named(
-    layer: Descriptor, names: Iterable[str], folders: Iterable[ListedFolder]
+    layer: Descriptor,
+    names: Iterable[str],
+    folders: Iterable[ListedFolder],
+    files: Iterable[ListedFile] = (),
+    values: bytes = b"",
 ) -> ListedLayer | None:
-    """The list of a layer that comes whole or not at all; None as `listed`."""
-    found = ListedLayer(layer.digest, layer.size, (), tuple(folders), tuple(names))
+    """The list of a layer that comes whole or not at all; None as `listed`.
+
+    `files` are those of `names` that can be read by groups, with these chaining values.
+    """
+    found = ListedLayer(
+        layer.digest, layer.size, tuple(files), tuple(folders), tuple(names), values
+    )
     if layer.size < SMALLEST_LAYER:
         return None
     if not all(map(_is_plain, (*found.names, *(folder.name for folder in found.folders)))):
@@ -103,15 +131,17 @@ def named(
     return found
 
 
-def dump(kit: str, layers: Iterable[ListedLayer]) -> bytes | None:
-    """The document for the kit with this digest: the same for the same kit, always.
+def dump(kit: str, layers: Iterable[ListedLayer]) -> tuple[bytes, bytes] | None:
+    """The document for the kit with this digest, and the chaining values of its files.
 
-    Layers for which there is no room are left out. None where nothing is left.
+    Both are the same for the same kit, always. Layers for which there is no room are left
+    out. None where nothing is left.
     """
+    values: dict[str, bytes] = {"layers": b"", "whole": b""}
     fitting: dict[str, list[dict[str, Any]]] = {"layers": [], "whole": []}
     files, room = 0, MAX_BYTES - 4096
     for layer in layers:
-        count = len(layer.files) + len(layer.names) + len(layer.folders)
+        count = len(layer.names or layer.files) + len(layer.folders)
         if files + count > MOST_FILES:
             continue
         value = _layer_to_json(layer)
@@ -119,9 +149,45 @@ def dump(kit: str, layers: Iterable[ListedLayer]) -> bytes | None:
         if cost > room:
             continue
         files, room = files + count, room - cost
-        fitting["whole" if layer.names else "layers"].append(value)
-    told = {key: values for key, values in fitting.items() if values}
-    return canonical.dump_bytes({"version": VERSION, "kit": kit, **told}) if told else None
+        key = "whole" if layer.names else "layers"
+        fitting[key].append(value)
+        values[key] += layer.values
+    told = {key: listed for key, listed in fitting.items() if listed}
+    if not told:
+        return None
+    document = {"version": VERSION, "kit": kit, **told}
+    return canonical.dump_bytes(document), values["layers"] + values["whole"]
+
+
+def place_values(layers: Mapping[str, ListedLayer], blob: Descriptor) -> dict[str, ListedLayer]:
+    """Says of every layer of a document where in a blob its files' chaining values are.
+
+    Raises:
+        Corrupt: the blob is too short, or too long.
+    """
+    placed: dict[str, ListedLayer] = {}
+    offset = 0
+    for digest, layer in layers.items():
+        length = sum(_core.Groups.values_length(file.size) for file in layer.files)
+        placed[digest] = replace(layer, values_at=ValuesAt(blob, offset, length))
+        offset += length
+    if offset != blob.size:
+        what = "the chaining values"
+        raise Corrupt(f"{what} are {blob.size} bytes instead of {offset}", what=what)
+    return placed
+
+
+def values_of(layer: ListedLayer, file: ListedFile) -> ValuesAt | None:
+    """Where the chaining values of one file are; None where none were published."""
+    if layer.values_at is None:
+        return None
+    blob, offset = layer.values_at.blob, layer.values_at.offset
+    for one in layer.files:
+        length = _core.Groups.values_length(one.size)
+        if one == file:
+            return ValuesAt(blob, offset, length)
+        offset += length
+    return None
 
 
 def parse(data: bytes, kit: str, layers: Iterable[Descriptor]) -> dict[str, ListedLayer]:
@@ -151,6 +217,23 @@ def _layer(value: dict[str, Any], digest: str, size: int) -> ListedLayer:
     where = f"the list of files of {digest[:19]}"
     files = tuple(_file(one, where) for one in objects(value, "files", where))
     folders = tuple(_folder(one, where) for one in objects(value, "folders", where))
+    _check_order(files, size, where)
+    _check_names([file.name for file in files], folders, where)
+    return ListedLayer(digest, size, files, folders)
+
+
+def _named_layer(value: dict[str, Any], digest: str, size: int) -> ListedLayer:
+    where = f"the list of files of {digest[:19]}"
+    members = objects(value, "files", where)
+    names = tuple(_name(one, where) for one in members)
+    files = tuple(_file(one, where) for one in members if "digest" in one)
+    folders = tuple(_folder(one, where) for one in objects(value, "folders", where))
+    _check_order(files, size, where)
+    _check_names(names, folders, where)
+    return ListedLayer(digest, size, files, folders, names)
+
+
+def _check_order(files: tuple[ListedFile, ...], size: int, where: str) -> None:
     end = 0
     for file in files:
         # A header stands before every file, and bytes belong to one file alone.
@@ -159,16 +242,6 @@ def _layer(value: dict[str, Any], digest: str, size: int) -> ListedLayer:
         end = file.offset + file.size
     if end > size:
         raise Corrupt(f"{where} goes beyond the layer", what=where)
-    _check_names([file.name for file in files], folders, where)
-    return ListedLayer(digest, size, files, folders)
-
-
-def _named_layer(value: dict[str, Any], digest: str, size: int) -> ListedLayer:
-    where = f"the list of files of {digest[:19]}"
-    names = tuple(_name(one, where) for one in objects(value, "files", where))
-    folders = tuple(_folder(one, where) for one in objects(value, "folders", where))
-    _check_names(names, folders, where)
-    return ListedLayer(digest, size, (), folders, names)
 
 
 def _check_names(files: Sequence[str], folders: tuple[ListedFolder, ...], where: str) -> None:
@@ -223,16 +296,18 @@ def _is_plain(name: str) -> bool:
 
 
 def _layer_to_json(layer: ListedLayer) -> dict[str, Any]:
-    files: list[dict[str, Any]] = [{"name": name} for name in layer.names]
-    files += [
-        {
-            "name": file.name,
-            "offset": file.offset,
-            "size": file.size,
-            "mode": file.mode,
-            "digest": file.digest,
-        }
-        for file in layer.files
-    ]
+    known = {file.name: file for file in layer.files}
+    names = layer.names or tuple(known)
+    files = [_file_to_json(known[name]) if name in known else {"name": name} for name in names]
     folders = [{"name": folder.name, "mode": folder.mode} for folder in layer.folders]
     return {"digest": layer.digest, "size": layer.size, "files": files, "folders": folders}
+
+
+def _file_to_json(file: ListedFile) -> dict[str, Any]:
+    return {
+        "name": file.name,
+        "offset": file.offset,
+        "size": file.size,
+        "mode": file.mode,
+        "digest": file.digest,
+    }

@@ -8,6 +8,7 @@ import logging
 import posixpath
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ from kitfast.store import locks
 from kitfast.store.home import Home, opened
 
 if TYPE_CHECKING:
-    from kitfast.modelkit.filelist import ListedLayer
+    from kitfast.modelkit.filelist import ListedFile, ListedLayer
+    from kitfast.oci.descriptor import Descriptor
     from kitfast.registry.client import Registry
 
 T = TypeVar("T")
@@ -108,10 +110,11 @@ async def open(
 ) -> KitFile:
     """Opens one file of a kit for reading, without unpacking anything.
 
-    A layer of the store is read in place. Of a layer that only the registry has, the file
-    is fetched into the store and held against the digest that was published for it, or
-    the whole layer where there is none. With `unverified` only the ranges that are read
-    are fetched, and nothing can be held against a digest.
+    A layer of the store is read in place. Of a layer that only the registry has, a file of
+    more than 4 MiB is read by groups of 4 MiB, each held against what was published for
+    it. A smaller file, or one whose groups were not published, is fetched into the store
+    and held against its digest; where that is missing, too, its whole layer is. With
+    `unverified` the ranges that are read are fetched, and nothing is held against a digest.
 
     Args:
         reference: the kit, with or without `oci://` in front.
@@ -124,6 +127,8 @@ async def open(
         InvalidArgument: the file is in a compressed layer.
         DigestMismatch: the layer that was fetched is not what the manifest says, or the
             file is not what was published of it.
+
+    Reading raises `Corrupt` where a group is not what was published of it.
     """
     folder, network = home or settings.home(), network or settings.network()
     worker = _Worker()
@@ -154,12 +159,15 @@ class _Worker:
             ValueError: there is no loop any more.
             concurrent.futures.CancelledError: it was closed meanwhile.
         """
+        return self.submit(work).result()
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Starts a coroutine on the loop; raises `ValueError` as `run`."""
         with self._lock:
             if self._closed:
                 work.close()
                 raise ValueError("the file is closed")
-            running = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return running.result()
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """Ends what still runs, such as the work of an `open` that was given up."""
@@ -232,26 +240,23 @@ class _Opening:
     async def _single(
         self, store: Home, kit: Kit, item: Unpackable, registry: Registry, path: str
     ) -> tuple[Extent, Read] | None:
-        """The file alone, fetched into the store by its published digest; None if it cannot be."""
+        """The file alone, by groups or fetched into the store; None if it cannot be."""
         from kitfast.modelkit.parts import is_worth_it, land_file
-        from kitfast.modelkit.published import find as find_lists
-        from kitfast.modelkit.published import takes_lists
         from kitfast.modelkit.ranges import RangesRefused
 
         layer = item.descriptor
-        if item.core_shape != "tar" or not takes_lists(kit.reference, self.file_digests):
-            return None
-        if self._lists is None:
-            repository, layers = kit.reference.repository, kit.manifest.layers
-            self._lists, warnings = await find_lists(registry, repository, kit.digest, layers)
-            for warning in warnings:
-                log.warning("%s", warning)
-        listed = self._lists.get(layer.digest)
+        listed = await self._listed(kit, item, registry)
         name = posixpath.relpath(path, item.under) if item.under else path
         files = listed.files if listed is not None else ()
         file = next((one for one in files if one.name == name), None)
-        if file is None or not is_worth_it(layer, file.size):
+        if listed is None or file is None:
             return None
+        if store.blobs.content(file.digest, file.size) is None:
+            by_groups = await self._by_groups(self._source(kit, registry), layer, listed, file)
+            if by_groups is not None:
+                return Extent(item, 0, file.size), by_groups
+            if not is_worth_it(layer, file.size):
+                return None
         async with locks.exclusive(store.blob_lock(file.digest)):
             content = store.blobs.content(file.digest, file.size)
             if content is None:
@@ -271,6 +276,37 @@ class _Opening:
         # An empty file has no content, and is never read.
         read = (lambda offset, length: b"") if content is None else content.read
         return Extent(item, 0, file.size), read
+
+    async def _listed(self, kit: Kit, item: Unpackable, registry: Registry) -> ListedLayer | None:
+        from kitfast.modelkit.published import find as find_lists
+        from kitfast.modelkit.published import takes_lists
+
+        if item.core_shape != "tar" or not takes_lists(kit.reference, self.file_digests):
+            return None
+        if self._lists is None:
+            repository, layers = kit.reference.repository, kit.manifest.layers
+            self._lists, warnings = await find_lists(registry, repository, kit.digest, layers)
+            for warning in warnings:
+                log.warning("%s", warning)
+        return self._lists.get(item.descriptor.digest)
+
+    async def _by_groups(
+        self, source: Source, layer: Descriptor, listed: ListedLayer, file: ListedFile
+    ) -> Read | None:
+        """Reads a file by groups, from the first one on; None where that cannot be done."""
+        from kitfast.modelkit.groups import GroupReader, known_groups
+        from kitfast.modelkit.ranges import RangesRefused
+
+        groups = await known_groups(source, listed, file)
+        if groups is None:
+            return None
+        reader = GroupReader(source, layer, file, groups, self.worker.submit)
+        try:
+            # Most files begin with what tells the rest; and the registry shows its ranges.
+            await reader.fetch_first()
+        except RangesRefused:
+            return None
+        return reader.read
 
     def _source(self, kit: Kit, registry: Registry) -> Source:
         return Source(

@@ -17,7 +17,7 @@ from kitfast import _core, offload
 from kitfast.errors import AlreadyExists, DigestMismatch, ProtocolError
 from kitfast.modelkit.fetch import Source, land
 from kitfast.modelkit.filelist import FILES, SMALLEST_LAYER, ListedFile, ListedFolder
-from kitfast.modelkit.ranges import RangesRefused, Window, read_range
+from kitfast.modelkit.ranges import RangesRefused, Window, read_paced
 from kitfast.modelkit.space import Room, held
 from kitfast.oci.descriptor import Descriptor
 from kitfast.progress import Reporter
@@ -268,16 +268,7 @@ async def _fetch_run(source: Source, layer: Descriptor, run: Run) -> bytes:
 async def _read(source: Source, layer: Descriptor, run: Run) -> bytes:
     if not run.length:
         return b""
-    limits = source.limits
-    async with limits.unmeasured:
-        if limits.rate is not None:
-            await limits.rate.take(run.length)
-        with source.arrivals.account.during("network"):
-            data = await read_range(
-                registry_of(source), source.repository, layer, run.start, run.length
-            )
-    source.arrivals.fetched += len(data)
-    return data
+    return await read_paced(source, layer, run.start, run.length)
 
 
 def _cut(run: Run, data: bytes, file: ListedFile) -> bytes:

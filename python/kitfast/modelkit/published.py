@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from kitfast import _core, offload, settings
 from kitfast.errors import Corrupt, KitfastError, NotInRegistry, UnsafeMember
-from kitfast.modelkit.filelist import FILES, ListedLayer, dump, listed, parse
+from kitfast.modelkit.filelist import (
+    FILES,
+    GROUPS,
+    ListedLayer,
+    dump,
+    listed,
+    parse,
+    place_values,
+)
 from kitfast.modelkit.kit import Kit
 from kitfast.modelkit.memory import MemoryBlob
 from kitfast.oci import digest as digests
@@ -87,21 +95,25 @@ async def publish(
     """
     from kitfast.transfer.upload import upload
 
-    document = dump(kit.digest, layers)
-    if document is None:
+    made = dump(kit.digest, layers)
+    if made is None:
         return None
-    layer = Descriptor(FILES, digests.of(document), len(document))
-    manifest = Manifest(EMPTY_CONFIG, (layer,), artifact_type=FILES, subject=kit).to_bytes()
+    # A kit without large files needs no chaining values.
+    blobs = {
+        Descriptor(kind, digests.of(data), len(data)): data
+        for kind, data in zip((FILES, GROUPS), made, strict=True)
+        if data
+    }
+    manifest = Manifest(EMPTY_CONFIG, tuple(blobs), artifact_type=FILES, subject=kit).to_bytes()
     entry = Descriptor(OCI_MANIFEST, digests.of(manifest), len(manifest), artifact_type=FILES)
     try:
         found = await registry.referrers(repository, kit.digest, FILES)
         if any(one.digest == entry.digest for one in found):
             return None
-        blobs = ((EMPTY_CONFIG, EMPTY), (layer, document))
         await together(
             [
                 upload(registry, repository, blob, MemoryBlob(data), limits=limits)
-                for blob, data in blobs
+                for blob, data in ((EMPTY_CONFIG, EMPTY), *blobs.items())
             ]
         )
         await registry.put_referrer(repository, manifest, entry, kit.digest)
@@ -218,8 +230,12 @@ async def _read(
     blobs = [layer for layer in manifest.layers if layer.media_type == FILES]
     if len(blobs) != 1 or blobs[0].size > MAX_BYTES:
         raise Corrupt("the list of files is no single, small document")
+    values = [layer for layer in manifest.layers if layer.media_type == GROUPS]
+    if len(values) > 1:
+        raise Corrupt("the list of files has more than one blob of chaining values")
     data = await registry.blob_bytes(repository, blobs[0].digest, blobs[0].size)
-    return await offload.run(parse, data, kit, layers)
+    known = await offload.run(parse, data, kit, layers)
+    return place_values(known, values[0]) if values else known
 
 
 def unpublished(error: KitfastError) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload, settings
 from kitfast.errors import FileError, InvalidArgument, KitfastError, NoSpace
 from kitfast.modelkit.build import Choices, Piece, existing_folder, load_kitfile, plan
-from kitfast.modelkit.filelist import ListedFolder, ListedLayer, listed, named
+from kitfast.modelkit.filelist import ListedFolder, ListedLayer, Member, listed, named
 from kitfast.modelkit.published import is_published, unpublished
 from kitfast.modelkit.published import publish as publish_files
 from kitfast.modelkit.push import Pushed, publish, send
@@ -22,6 +22,7 @@ from kitfast.oci.mediatypes import OCI_MANIFEST
 from kitfast.oci.reference import Reference
 from kitfast.progress import Callback, Reporter
 from kitfast.settings import Network
+from kitfast.store.home import opened
 from kitfast.together import together
 from kitfast.transfer.account import Account
 
@@ -138,8 +139,7 @@ class _Push:
         layer = await offload.run(_core.Departure, piece.source(), self._listing)
         if self._cache and await offload.run(layer.recall, self._home):
             packed = layer.packed()
-            if piece.mode is None and not self._list_by_name(piece, packed):
-                self._unread[packed.digest] = layer
+            await self._note(layer, piece, packed)
             if packed.digest not in self._known:
                 self._known.add(packed.digest)
                 await self._send_named(layer, packed)
@@ -147,8 +147,7 @@ class _Push:
         await self._send_unnamed(upload_unnamed, layer, piece, layer.size)
         packed = layer.packed()
         self._known.add(packed.digest)
-        if not self._list_by_name(piece, packed):
-            await self._list(layer, read=False)
+        await self._note(layer, piece, packed)
         if self._cache:
             await self._remember(layer)
         return packed
@@ -190,7 +189,7 @@ class _Push:
                 return None
         try:
             for layer in unread:
-                await self._list(layer, read=True)
+                self._list(layer, await self._read(layer))
         except KitfastError as error:
             return unpublished(error)
         # In the manifest's order: the list is the same for the same kit.
@@ -198,10 +197,20 @@ class _Push:
         with self.account.during("registry"):
             return await publish_files(*where, self.limits, kit, known)
 
+    async def _note(self, layer: _core.Departure, piece: Piece, packed: _core.PackedLayer) -> None:
+        """Lists a layer as far as no file must be read for it; else it is one of the unread."""
+        if piece.mode is not None or not self._listing or self._list_by_name(piece, packed):
+            return
+        members = await offload.run(layer.members, meter=_core.Meter())
+        if members is None:
+            self._unread[packed.digest] = layer
+        else:
+            self._list(layer, members)
+
     def _list_by_name(self, piece: Piece, packed: _core.PackedLayer) -> bool:
-        """Lists a layer of one file, which takes no look at its bytes; whether it is one."""
+        """Lists a layer of one file, and of one group at most; whether it is such a layer."""
         files = [name for name, source, _ in piece.members if source is not None]
-        if piece.mode is not None or len(files) > 1:
+        if len(files) > 1 or packed.size > _core.Groups.SIZE:
             return False
         folders = [
             ListedFolder(name.rstrip("/"), mode)
@@ -213,13 +222,19 @@ class _Push:
             self._listed[packed.digest] = one
         return True
 
-    async def _list(self, layer: _core.Departure, *, read: bool) -> None:
-        members = await offload.run(layer.members, read, meter=_core.Meter())
-        if members is not None:
-            descriptor = _descriptor(layer.packed())
-            one = listed(descriptor, members)
-            if one is not None:
-                self._listed[descriptor.digest] = one
+    async def _read(self, layer: _core.Departure) -> Iterable[Member]:
+        """The members of a layer, of which the store may know more than nothing."""
+        packed, meter = layer.packed(), _core.Meter()
+        async with opened(self._home) as store:
+            if store.blobs.size(packed.digest) == packed.size:
+                return await offload.run(store.blobs.blob(packed.digest).members, meter=meter)
+        return await offload.run(layer.members, True, meter=meter) or ()
+
+    def _list(self, layer: _core.Departure, members: Iterable[Member]) -> None:
+        descriptor = _descriptor(layer.packed())
+        one = listed(descriptor, members)
+        if one is not None:
+            self._listed[descriptor.digest] = one
 
     async def _send_named(self, layer: _core.Departure, packed: _core.PackedLayer) -> None:
         """Sends a layer whose digest an earlier run has found, where it is not there."""

@@ -10,6 +10,7 @@ from kitfast.errors import ProtocolError
 from kitfast.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
+    from kitfast.modelkit.fetch import Source
     from kitfast.registry.blobs import BlobStream
     from kitfast.registry.client import Registry
 
@@ -65,6 +66,20 @@ class Window:
     def distrust_mirrors(self, digest: str) -> tuple[str, ...]:
         """Reads the layer from no mirror any more; returns those that sent bytes of it."""
         return self.registry.distrust_mirrors(self.layer.digest)
+
+
+async def read_paced(source: Source, layer: Descriptor, offset: int, length: int) -> bytes:
+    """Reads a small range of a layer at the pace of its source; as `read_range`."""
+    limits, registry = source.limits, source.registry
+    if isinstance(registry, Window):
+        registry = registry.registry
+    async with limits.unmeasured:
+        if limits.rate is not None:
+            await limits.rate.take(length)
+        with source.arrivals.account.during("network"):
+            data = await read_range(registry, source.repository, layer, offset, length)
+    source.arrivals.fetched += len(data)
+    return data
 
 
 async def read_range(

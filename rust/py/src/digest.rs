@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use kitfast_core::digest::{file, files, hex};
+use kitfast_core::digest::blake3_tree::GROUP;
+use kitfast_core::digest::{file, files, groups, hex};
 use pyo3::prelude::*;
 
 use crate::errors::raise;
@@ -58,4 +59,31 @@ pub fn sha256_files(
     py.detach(|| files::sha256(&paths, &meter))
         .map(|digests| digests.iter().map(hex::sha256).collect())
         .map_err(raise)
+}
+
+/// The groups of a file, each verified alone against the BLAKE3 of the whole.
+#[pyclass(frozen, module = "kitfast._core")]
+pub struct Groups(groups::Groups);
+
+#[pymethods]
+impl Groups {
+    #[classattr]
+    const SIZE: u64 = GROUP;
+
+    #[new]
+    fn new(py: Python<'_>, values: &[u8], size: u64, digest: &str) -> PyResult<Self> {
+        let root = hex::parse_blake3(digest).map_err(raise)?;
+        py.detach(|| groups::Groups::of(values, size, &root))
+            .map(Self)
+            .map_err(raise)
+    }
+
+    #[staticmethod]
+    fn values_length(size: u64) -> u64 {
+        groups::values_length(size)
+    }
+
+    fn verify(&self, py: Python<'_>, index: u64, data: &[u8]) -> PyResult<()> {
+        py.detach(|| self.0.verify(index, data)).map_err(raise)
+    }
 }

@@ -28,6 +28,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(digest::sha256_files, module)?)?;
     module.add_function(wrap_pyfunction!(digest::blake3, module)?)?;
     module.add_function(wrap_pyfunction!(digest::blake3_file, module)?)?;
+    module.add_class::<digest::Groups>()?;
     module.add_class::<store::LayerSource>()?;
     module.add_class::<store::PackedLayer>()?;
     module.add_class::<store::Blob>()?;

@@ -98,14 +98,15 @@ pub struct Blob {
     digest: Option<String>,
 }
 
-/// A member as Python gets it: name, offset, size, mode, and the digest of a file.
-pub type Listed = (OsString, u64, u64, u32, Option<String>);
+/// A member as Python gets it: name, offset, size, mode, and of a file its digest and the
+/// chaining values of its groups.
+pub type Listed = (OsString, u64, u64, u32, Option<String>, Vec<u8>);
 
 /// A member, for Python.
 pub fn listed(one: store::Listed) -> Listed {
     let name = OsString::from_vec(one.name.as_bytes().to_vec());
     let digest = one.hash.map(|hash| hex::blake3(&hash));
-    (name, one.offset, one.size, one.mode, digest)
+    (name, one.offset, one.size, one.mode, digest, one.groups)
 }
 
 #[pymethods]

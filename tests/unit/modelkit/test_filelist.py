@@ -28,18 +28,18 @@ HASH = "blake3:" + "cd" * 32
 LAYER = Descriptor("application/x", "sha256:" + "ef" * 32, 10_240)
 LARGE = Descriptor("application/x", "sha256:" + "12" * 32, 10 << 30)
 MEMBERS: list[Member] = [
-    ("w", 512, 0, 0o755, None),
-    ("w/one", 1024, 600, 0o644, HASH),
-    ("w/two é", 2560, 0, 0o600, HASH),
+    ("w", 512, 0, 0o755, None, b""),
+    ("w/one", 1024, 600, 0o644, HASH, b""),
+    ("w/two é", 2560, 0, 0o600, HASH, b""),
 ]
 Change = Callable[[dict[str, Any]], object]
 
 
 def document() -> dict[str, Any]:
     layers = [listed(LAYER, MEMBERS), listed(LARGE, MEMBERS[:2])]
-    data = dump(KIT, [layer for layer in layers if layer is not None])
-    assert data is not None
-    value: dict[str, Any] = json.loads(data)
+    made = dump(KIT, [layer for layer in layers if layer is not None])
+    assert made is not None
+    value: dict[str, Any] = json.loads(made[0])
     return value
 
 
@@ -75,7 +75,7 @@ def test_layers_that_come_whole_anyway_are_not_listed() -> None:
 
 @pytest.mark.parametrize("name", ["\udcff", "../w", "/w", "w//x", "C:x", "w\\..\\x", "w\0"])
 def test_layers_with_names_that_cannot_be_written_are_not_listed(name: str) -> None:
-    assert listed(LAYER, [*MEMBERS, (name, 5120, 1, 0o644, HASH)]) is None
+    assert listed(LAYER, [*MEMBERS, (name, 5120, 1, 0o644, HASH, b"")]) is None
     assert named(LARGE, [name], []) is None
     assert named(LARGE, ["good"], [ListedFolder(name, 0o755)]) is None
 
@@ -89,15 +89,17 @@ def test_it_is_never_larger_than_a_reader_takes() -> None:
     assert dump(KIT, [layer(MOST_FILES + 1, 1)]) is None
     assert dump(KIT, [layer(5000, 1000)]) is None
     largest = layer(MOST_FILES, 20)
-    data = dump(KIT, [largest, layer(2, 1)])
-    assert data is not None
+    made = dump(KIT, [largest, layer(2, 1)])
+    assert made is not None
+    data, values = made
+    assert values == b""
     known = parse(data, KIT, [Descriptor("x", LAYER.digest, 1 << 40)])
     assert known == {LAYER.digest: largest}
     names = tuple(f"{at}" for at in range(MOST_FILES))
     assert dump(KIT, [ListedLayer(LARGE.digest, LARGE.size, (), (), (*names, "x"))]) is None
-    assert dump(KIT, [ListedLayer(LARGE.digest, LARGE.size, (), (), names), largest]) != data
+    assert dump(KIT, [ListedLayer(LARGE.digest, LARGE.size, (), (), names), largest]) != made
     # What follows a layer that does not fit is listed all the same.
-    assert dump(KIT, [layer(MOST_FILES + 1, 1), layer(5000, 1000), largest]) == data
+    assert dump(KIT, [layer(MOST_FILES + 1, 1), layer(5000, 1000), largest]) == made
 
 
 def first(value: dict[str, Any]) -> dict[str, Any]:

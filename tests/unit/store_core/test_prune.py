@@ -50,6 +50,21 @@ def test_prune_keeps_what_is_wanted(tmp_path: Path) -> None:
     assert files(home / "contents") == set()
 
 
+def test_chaining_values_go_with_their_content(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    store = Store(home)
+    kept, other = store.pack(
+        [layer(tmp_path / "a", os.urandom(5 << 20)), layer(tmp_path / "b", os.urandom(6 << 20))]
+    )
+    assert sum(path.suffix == ".groups" for path in files(home / "contents")) == 2
+    store.prune([kept.digest])
+    meter = Meter()
+    (member,) = store.blob(kept.digest).members(meter)
+    assert (len(member[-1]), meter.done) == (64, 0)
+    assert len(files(home / "contents")) == 2
+    assert store.size(other.digest) is None
+
+
 def test_a_recipe_that_cannot_be_read_keeps_all_contents(tmp_path: Path) -> None:
     home = tmp_path / "home"
     store = Store(home)

@@ -28,8 +28,9 @@ def cat(
 ) -> None:
     """Write one file of a kit to standard output.
 
-    It is read in the local store, and fetched into it and verified where it is not there:
-    alone where a digest of it was published beside the kit, else with its whole layer.
+    It is read in the local store. Where it is not there, a large file is streamed and verified
+    in groups of 4 MiB; a small one is fetched into the store. Where no digests of it were
+    published beside the kit, its whole layer is fetched and verified.
     With --unverified, only the file's own bytes are fetched, and kept nowhere.
     """
     from kitfast import aio

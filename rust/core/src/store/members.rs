@@ -83,6 +83,8 @@ impl Blob {
         let grouped = self.read_grouped(offset, size, meter)?;
         if let Some((hash, contents)) = content {
             if grouped.hash != hash {
+                // Says so, and that it is to be made anew.
+                contents.verify(&hash, meter)?;
                 let why = "its bytes are not the ones it was stored with; pack or pull it again";
                 return Err(Error::corrupt(
                     contents.path(&hash).display().to_string(),
