@@ -118,9 +118,12 @@ def _pack_and_push(path: str, push: Push) -> list[list[str]]:
     return [_pack(path, push.folder, push.reference, home), send]
 
 
-def _push_folder(path: str, push: Push) -> list[list[str]]:
-    words = [path, "push", str(push.folder), push.reference, "--plain-http"]
-    return [[*words, *_home(push.into / "home")]]
+def _push_folder(*flags: str) -> Commands:
+    def commands(path: str, push: Push) -> list[list[str]]:
+        words = [path, "push", str(push.folder), push.reference, "--plain-http", *flags]
+        return [[*words, *_home(push.into / "home")]]
+
+    return commands
 
 
 def _oras_layout(path: str, push: Push) -> list[list[str]]:
@@ -140,7 +143,8 @@ PUSHERS = (
     Pusher("kitfast push", kitfast, *_stored("kitfast")),
     Pusher("kit push", program("kit"), *_stored("kit")),
     Pusher("oras cp", program("oras"), _oras_copy, _oras_layout),
-    Pusher("kitfast push DIRECTORY", kitfast, _push_folder),
+    Pusher("kitfast push DIRECTORY", kitfast, _push_folder()),
+    Pusher("the same, no file digests", kitfast, _push_folder("--no-file-digests")),
     Pusher("kitfast pack + push", kitfast, _pack_and_push),
     Pusher("kit pack + push", program("kit"), _pack_and_push),
     Pusher("oras push FILES", program("oras"), _oras_push),
