@@ -11,10 +11,10 @@ from kitfast.modelkit.fetch import Source
 from kitfast.modelkit.filelist import SMALLEST_LAYER, ListedLayer, Member, listed
 from kitfast.modelkit.kit import Kit
 from kitfast.modelkit.members import WINDOW
-from kitfast.modelkit.parts import MOST_REQUESTS, Part, is_worth_it, registry_of
+from kitfast.modelkit.parts import MOST_REQUESTS, Part, is_worth_it
 from kitfast.modelkit.patterns import Chooser
 from kitfast.modelkit.published import find
-from kitfast.modelkit.ranges import RangesRefused, read_range
+from kitfast.modelkit.ranges import RangesRefused, read_range, registry_of
 from kitfast.oci.descriptor import Descriptor
 
 

@@ -17,14 +17,14 @@ from kitfast import _core, offload
 from kitfast.errors import AlreadyExists, DigestMismatch, ProtocolError
 from kitfast.modelkit.fetch import Source, land
 from kitfast.modelkit.filelist import FILES, SMALLEST_LAYER, ListedFile, ListedFolder
-from kitfast.modelkit.ranges import RangesRefused, Window, read_paced
+from kitfast.modelkit.ranges import RangesRefused, Window, read_paced, registry_of
 from kitfast.modelkit.space import Room, held
 from kitfast.oci.descriptor import Descriptor
 from kitfast.progress import Reporter
 from kitfast.together import together
 
 if TYPE_CHECKING:
-    from kitfast.registry.client import Registry
+    pass
 
 #: The share of a layer that must be spared for it to be worth a weaker digest.
 SPARED = 1 / 8
@@ -77,11 +77,6 @@ class Run:
     def length(self) -> int:
         """Bytes up to the end of the last one."""
         return self.files[-1].offset + self.files[-1].size - self.start
-
-
-def registry_of(source: Source) -> Registry:
-    """The registry that layers come from, whatever window there is on it."""
-    return source.registry.registry if isinstance(source.registry, Window) else source.registry
 
 
 def is_worth_it(layer: Descriptor, size: int) -> bool:

@@ -68,16 +68,19 @@ class Window:
         return self.registry.distrust_mirrors(self.layer.digest)
 
 
+def registry_of(source: Source) -> Registry:
+    """The registry that layers come from, whatever window there is on it."""
+    return source.registry.registry if isinstance(source.registry, Window) else source.registry
+
+
 async def read_paced(source: Source, layer: Descriptor, offset: int, length: int) -> bytes:
     """Reads a small range of a layer at the pace of its source; as `read_range`."""
-    limits, registry = source.limits, source.registry
-    if isinstance(registry, Window):
-        registry = registry.registry
+    limits = source.limits
     async with limits.unmeasured:
         if limits.rate is not None:
             await limits.rate.take(length)
         with source.arrivals.account.during("network"):
-            data = await read_range(registry, source.repository, layer, offset, length)
+            data = await read_range(registry_of(source), source.repository, layer, offset, length)
     source.arrivals.fetched += len(data)
     return data
 
