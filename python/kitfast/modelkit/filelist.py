@@ -204,33 +204,24 @@ def parse(data: bytes, kit: str, layers: Iterable[Descriptor]) -> dict[str, List
         raise Corrupt(f"{what} is that of another kit", what=what)
     sizes = {layer.digest: layer.size for layer in layers}
     found: dict[str, ListedLayer] = {}
-    for key, read in (("layers", _layer), ("whole", _named_layer)):
+    for key in ("layers", "whole"):
         for value in objects(document, key, what):
             digest, size = value.get("digest"), value.get("size")
             if not isinstance(digest, str) or sizes.get(digest) != size or digest in found:
                 raise Corrupt(f"{what} speaks of a layer that the kit does not have", what=what)
-            found[digest] = read(value, digest, sizes[digest])
+            found[digest] = _layer(value, digest, sizes[digest], whole=key == "whole")
     return found
 
 
-def _layer(value: dict[str, Any], digest: str, size: int) -> ListedLayer:
-    where = f"the list of files of {digest[:19]}"
-    files = tuple(_file(one, where) for one in objects(value, "files", where))
-    folders = tuple(_folder(one, where) for one in objects(value, "folders", where))
-    _check_order(files, size, where)
-    _check_names([file.name for file in files], folders, where)
-    return ListedLayer(digest, size, files, folders)
-
-
-def _named_layer(value: dict[str, Any], digest: str, size: int) -> ListedLayer:
+def _layer(value: dict[str, Any], digest: str, size: int, *, whole: bool) -> ListedLayer:
     where = f"the list of files of {digest[:19]}"
     members = objects(value, "files", where)
     names = tuple(_name(one, where) for one in members)
-    files = tuple(_file(one, where) for one in members if "digest" in one)
+    files = tuple(_file(one, where) for one in members if "digest" in one or not whole)
     folders = tuple(_folder(one, where) for one in objects(value, "folders", where))
     _check_order(files, size, where)
     _check_names(names, folders, where)
-    return ListedLayer(digest, size, files, folders, names)
+    return ListedLayer(digest, size, files, folders, names if whole else ())
 
 
 def _check_order(files: tuple[ListedFile, ...], size: int, where: str) -> None:
