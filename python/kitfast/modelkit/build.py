@@ -133,15 +133,15 @@ def existing_folder(directory: str | Path) -> Path:
         NotFound: it is not there, or no folder.
     """
     context = Path(directory)
-    if context.exists() and not context.is_dir():
+    if context.is_dir():
+        return context
+    if context.exists():
         raise NotFound(
             f"{directory}: is not a folder",
             hint="name the folder that the Kitfile's paths start from",
             what=str(directory),
         )
-    if not context.is_dir():
-        raise NotFound(f"{directory}: no such folder", what=str(directory))
-    return context
+    raise NotFound(f"{directory}: no such folder", what=str(directory))
 
 
 def _pieces(planned: list[PlannedLayer], use_model_pack: bool, layer_format: str) -> list[Piece]:
