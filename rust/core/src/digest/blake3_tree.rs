@@ -94,16 +94,7 @@ impl Tree {
     /// Fails with [`Error::Corrupt`] when no byte followed a state that was resumed, which no
     /// state of [`Tree::state`] allows: it was saved for other bytes.
     pub fn finish(self) -> Result<[u8; 32]> {
-        if self.state.groups > 0 && self.group.count() == 0 {
-            return Err(Error::corrupt(
-                "BLAKE3 state",
-                "no bytes follow its position",
-            ));
-        }
-        if self.state.groups == 0 {
-            return Ok(self.group.finalize().into());
-        }
-        Ok(self.state.close(self.group.finalize_non_root()))
+        self.finish_grouped().map(|(hash, _)| hash)
     }
 
     /// The BLAKE3, and the chaining values of all groups where the tree has kept them: none
@@ -111,11 +102,20 @@ impl Tree {
     ///
     /// Fails as [`Tree::finish`].
     pub fn finish_grouped(mut self) -> Result<([u8; 32], Option<Vec<u8>>)> {
-        let mut values = self.values.take();
-        if let Some(values) = values.as_mut().filter(|values| !values.is_empty()) {
-            values.extend(self.group.finalize_non_root());
+        if self.state.groups == 0 {
+            return Ok((self.group.finalize().into(), self.values));
         }
-        Ok((self.finish()?, values))
+        if self.group.count() == 0 {
+            return Err(Error::corrupt(
+                "BLAKE3 state",
+                "no bytes follow its position",
+            ));
+        }
+        let last = self.group.finalize_non_root();
+        if let Some(values) = &mut self.values {
+            values.extend(last);
+        }
+        Ok((self.state.close(last), self.values))
     }
 }
 
