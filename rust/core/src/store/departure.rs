@@ -76,7 +76,8 @@ impl Departure {
         self.front().digest
     }
 
-    /// Takes the digest, and those of the files, over from an earlier run on the same unchanged files, if there was one.
+    /// Takes the digest, and those of the files, over from an earlier run on the same
+    /// unchanged files, if there was one.
     pub fn recall(&self, home: &Path) -> bool {
         let path = remember::path(home, &self.plan);
         let known = remember::recall(&path).filter(|known| known.size == self.size());

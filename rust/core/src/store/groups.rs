@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{Contents, fresh_name, make_folder};
+use super::{Contents, fresh_name, put};
+use crate::Result;
 use crate::digest::blake3_tree::Tree;
 use crate::digest::groups::{Groups, values_length};
 use crate::digest::hex;
-use crate::{Error, Result};
 
 /// What follows a content's name in that of its chaining values.
 pub(super) const SUFFIX: &str = ".groups";
@@ -38,14 +38,7 @@ impl Contents {
         if values.is_empty() || path.exists() {
             return Ok(());
         }
-        let temp = fresh_name(&self.temp_folder());
-        make_folder(path.parent().expect("a content has a folder"))?;
-        let written = std::fs::write(&temp, values).and_then(|()| std::fs::rename(&temp, &path));
-        written.map_err(|error| {
-            // The write's error is the one to tell.
-            let _ = std::fs::remove_file(&temp);
-            Error::io(path, error)
-        })
+        put(&fresh_name(&self.temp_folder()), &path, values)
     }
 
     /// The chaining values of a content of `size` bytes; none when they are not there, or not

@@ -157,6 +157,17 @@ pub(crate) fn fresh_name(folder: &Path) -> PathBuf {
     folder.join(format!(".tmp-{}-{count}-{clock:x}", std::process::id()))
 }
 
+/// Writes a small file as `temp` and gives it its name, in a folder that is made for it.
+fn put(temp: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    make_folder(path.parent().expect("a file has a folder"))?;
+    let written = std::fs::write(temp, bytes).and_then(|()| std::fs::rename(temp, path));
+    written.map_err(|error| {
+        // The write's error is the one to tell.
+        let _ = std::fs::remove_file(temp);
+        Error::io(path, error)
+    })
+}
+
 /// Creates `folder` and what it stands in.
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use super::groups::Grouped;
 use super::source::{Compression, Plan};
-use super::{fresh_name, make_folder};
+use super::{fresh_name, put};
+use crate::Result;
 use crate::digest::groups::values_length;
 use crate::digest::hex;
-use crate::{Error, Result};
 
 /// Changes when anything about the key or the bytes of packed layers changes.
 const VERSION: &[u8] = b"kitfast layer 2";
@@ -121,14 +121,7 @@ fn is_settled(plan: &Plan) -> bool {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().expect("an entry has a folder");
-    make_folder(folder)?;
-    let temp = fresh_name(folder);
-    let written = std::fs::write(&temp, bytes).and_then(|()| std::fs::rename(&temp, path));
-    written.map_err(|error| {
-        // The write's error is the one to tell.
-        let _ = std::fs::remove_file(&temp);
-        Error::io(path, error)
-    })
+    put(&fresh_name(folder), path, bytes)
 }
 
 fn key(plan: &Plan) -> [u8; 32] {
