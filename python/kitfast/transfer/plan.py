@@ -13,6 +13,10 @@ MIB = 1024 * 1024
 SMALLEST_PART = 8 * MIB
 LARGEST_PART = 32 * MIB
 
+# What comes before its turn waits in memory for the hash, as far as there is room for it,
+# and is read back otherwise. Of parts under way at once about half the bytes are early.
+SIDE_BY_SIDE = 128 * MIB
+
 # A remainder smaller than this share of a part is not worth a request of its own.
 SLIVER = 8
 
@@ -35,6 +39,7 @@ def part_size(remaining: int, connections: int, most: int = LARGEST_PART) -> int
 
     Parts are large while there is much left and shrink towards the end, so that
     all connections finish at about the same time; a lone one has none to wait for.
+    Many connections get smaller ones, so that what comes early still fits in memory.
 
     Args:
         remaining: bytes nobody has asked for yet.
@@ -44,8 +49,9 @@ def part_size(remaining: int, connections: int, most: int = LARGEST_PART) -> int
     Returns:
         A size in bytes between `SMALLEST_PART` and `most`.
     """
-    share = remaining // (2 * connections) if connections > 1 else remaining
-    return min(max(share, SMALLEST_PART), most)
+    if connections > 1:
+        remaining = min(remaining // 2, SIDE_BY_SIDE) // connections
+    return min(max(remaining, SMALLEST_PART), most)
 
 
 class Plan:
@@ -101,7 +107,7 @@ class Plan:
 
     def use_up(self, connections: int) -> int:
         """Takes everything; returns how many parts it fell into."""
-        size = self._fixed or LARGEST_PART
+        size = self._fixed or part_size(2**63, connections)
         # As long as so much is left they are all of one size, and need not be taken one by
         # one: a manifest may claim 2 ** 63 bytes.
         left = (2 * connections + 2) * size

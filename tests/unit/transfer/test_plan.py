@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitfast.transfer.plan import LARGEST_PART, MIB, SMALLEST_PART, Part, Plan, part_size
+from kitfast.transfer.plan import (
+    LARGEST_PART,
+    MIB,
+    SIDE_BY_SIDE,
+    SMALLEST_PART,
+    Part,
+    Plan,
+    part_size,
+)
 
 
 def drain(plan: Plan, connections: int = 8) -> list[Part]:
@@ -21,14 +29,14 @@ def test_a_small_blob_is_one_part() -> None:
 
 def test_parts_shrink_towards_the_end() -> None:
     sizes = [part.length for part in drain(Plan([(0, 4096 * MIB)]))]
-    assert sizes[0] == LARGEST_PART
+    assert sizes[0] == SIDE_BY_SIDE // 8
     assert sizes == sorted(sizes, reverse=True) or sizes[-1] < SMALLEST_PART + MIB
     assert sizes[-2] == SMALLEST_PART
 
 
 def test_more_connections_make_smaller_parts_never_too_small() -> None:
-    assert part_size(512 * MIB, 8) == 32 * MIB
-    assert part_size(512 * MIB, 16) == 16 * MIB
+    assert part_size(512 * MIB, 4) == 32 * MIB
+    assert part_size(128 * MIB, 4) == 16 * MIB
     assert part_size(512 * MIB, 64) == SMALLEST_PART
     assert part_size(0, 0) == SMALLEST_PART
 
@@ -126,4 +134,4 @@ def _side_by_side(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def test_counting_takes_no_time_whatever_a_manifest_claims() -> None:
-    assert Plan([(0, 2**63 - 1)]).use_up(8) > 2**63 // LARGEST_PART
+    assert Plan([(0, 2**63 - 1)]).use_up(8) > 2**63 // part_size(2**63, 8)
