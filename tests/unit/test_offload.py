@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 import time
 
@@ -79,3 +81,12 @@ def test_ending_the_loop_ends_the_call() -> None:
 
     asyncio.run(main())
     assert ended.is_set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the policy is one of Linux")
+async def test_its_threads_give_way_and_this_one_does_not() -> None:
+    usual = os.sched_getscheduler(0)
+    if usual != os.SCHED_OTHER:
+        pytest.skip(f"runs under scheduling policy {usual}, which kitfast leaves alone")
+    assert await offload.run(os.sched_getscheduler, 0) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == usual
