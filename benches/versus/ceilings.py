@@ -1,27 +1,35 @@
-"""Measures what this machine can do at most: hash, disk, socket to file."""
+"""Measures what this machine does at most: hash, disk, socket, the link alone."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import socket
+import subprocess
 import threading
 import time
 from pathlib import Path
 
-from links import Link
+from peers import Work, program
 
 MIB = 1 << 20
 AMOUNT = 1024 * MIB
+CONNECTIONS = 16
 
 
-def measure(folder: Path, link: Link) -> dict[str, float]:
+def measure(folder: Path, work: Work) -> dict[str, float]:
     """Bytes a second of each ceiling; the median of three."""
-    return {
+    ceilings = {
         "sha256, one stream (hashlib)": _median(_hash),
         "write to a fresh file": _median(lambda: _write(folder / "ceiling")),
         "loopback socket to the same file": _median(lambda: _socket(folder / "ceiling")),
     }
+    curl = program("curl")()
+    if curl is not None:
+        name = f"link and registry alone: {CONNECTIONS} curls that keep nothing"
+        ceilings[name] = _median(lambda: _link(curl, work))
+    return ceilings
 
 
 def _median(once: object) -> float:
@@ -46,6 +54,28 @@ def _write(path: Path) -> float:
         for _ in range(AMOUNT // MIB):
             file.write(block)
     return AMOUNT / (time.perf_counter() - start)
+
+
+def _link(curl: str, work: Work) -> float:
+    command = [curl, "--silent", "--fail", "--location", "--output", os.devnull]
+    if work.link.authority:
+        command += ["--cacert", str(work.link.authority)]
+    pieces = max(1, CONNECTIONS // len(work.layers))
+    start = time.perf_counter()
+    running = [
+        subprocess.Popen([*command, "--range", f"{begin}-{end - 1}", work.blob(digest)])
+        for digest, size in work.layers
+        for begin, end in _split(size, pieces)
+    ]
+    for child in running:
+        if child.wait() != 0:
+            raise RuntimeError(f"{child.args!r} ended with {child.returncode}")
+    return sum(size for _, size in work.layers) / (time.perf_counter() - start)
+
+
+def _split(size: int, pieces: int) -> list[tuple[int, int]]:
+    bounds = [size * number // pieces for number in range(pieces + 1)]
+    return list(itertools.pairwise(bounds))
 
 
 def _socket(path: Path) -> float:

@@ -129,7 +129,7 @@ def _measure(
     rows = [_row(link, model, size, peer, costs.get(peer.name, []), failures) for peer in peers]
     rows += [
         {"link": link.name, "model": model.name, "ceiling": name, "mb_s": round(rate / 1e6)}
-        for name, rate in ceilings.measure(folder, link).items()
+        for name, rate in ceilings.measure(folder, Work(link, model.name, layers, folder)).items()
     ]
     return rows
 
