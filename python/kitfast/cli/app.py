@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from kitfast.cli.arguments import Flags, rewrite
 from kitfast.cli.commands import verbs
+from kitfast.cli.failures import UsageError
 from kitfast.cli.options import session_of, take_global, with_global_flags
 from kitfast.cli.render import help
 from kitfast.cli.render import version as version_text
@@ -29,7 +30,12 @@ class VerbCommand(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         parameters = self.get_params(ctx)
         lighten(parameters)
-        return super().parse_args(ctx, rewrite(args, Flags.of(parameters)))
+        try:
+            return super().parse_args(ctx, rewrite(args, Flags.of(parameters)))
+        except UsageError as error:
+            # A flag without its value does not say by itself which verb it was for.
+            error.ctx = error.ctx or ctx  # type: ignore[attr-defined]
+            raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return help.usage(self.get_params(ctx))

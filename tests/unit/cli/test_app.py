@@ -163,8 +163,9 @@ def test_wrong_words_are_one_line_and_status_1(words: str, message: str, run: Ru
     assert [line[:6] for line in rest] == ["hint: "]
 
 
-def test_wrong_flags_point_to_the_verbs_help(run: Run) -> None:
-    assert run("look", "--nonsense").err.endswith("hint: see `kitfast look --help`\n")
+@pytest.mark.parametrize("words", ["look --nonsense", "look x --file", "look"])
+def test_wrong_words_point_to_the_verbs_help(words: str, run: Run) -> None:
+    assert run(*words.split()).err.endswith("hint: see `kitfast look --help`\n")
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
