@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from peers import Work, program
+from peers import Work, curl, program
 
 MIB = 1 << 20
 AMOUNT = 1024 * MIB
@@ -25,10 +25,10 @@ def measure(folder: Path, work: Work) -> dict[str, float]:
         "write to a fresh file": _median(lambda: _write(folder / "ceiling")),
         "loopback socket to the same file": _median(lambda: _socket(folder / "ceiling")),
     }
-    curl = program("curl")()
-    if curl is not None:
+    path = program("curl")()
+    if path is not None:
         name = f"link and registry alone: {CONNECTIONS} curls that keep nothing"
-        ceilings[name] = _median(lambda: _link(curl, work))
+        ceilings[name] = _median(lambda: _link([*curl(path, work), "--output", os.devnull], work))
     return ceilings
 
 
@@ -56,10 +56,7 @@ def _write(path: Path) -> float:
     return AMOUNT / (time.perf_counter() - start)
 
 
-def _link(curl: str, work: Work) -> float:
-    command = [curl, "--silent", "--fail", "--location", "--output", os.devnull]
-    if work.link.authority:
-        command += ["--cacert", str(work.link.authority)]
+def _link(command: list[str], work: Work) -> float:
     pieces = max(1, CONNECTIONS // len(work.layers))
     start = time.perf_counter()
     running = [
@@ -67,10 +64,11 @@ def _link(curl: str, work: Work) -> float:
         for digest, size in work.layers
         for begin, end in _split(size, pieces)
     ]
-    for child in running:
-        if child.wait() != 0:
-            raise RuntimeError(f"{child.args!r} ended with {child.returncode}")
-    return sum(size for _, size in work.layers) / (time.perf_counter() - start)
+    statuses = [child.wait() for child in running]
+    spent = time.perf_counter() - start
+    if any(statuses):
+        raise RuntimeError(f"{command!r} ended with {statuses}")
+    return sum(size for _, size in work.layers) / spent
 
 
 def _split(size: int, pieces: int) -> list[tuple[int, int]]:

@@ -142,10 +142,14 @@ def _script(name: str) -> Callable[[str, Work], list[str]]:
     return command
 
 
+def curl(path: str, work: Work) -> list[str]:
+    """What every curl here begins with: quiet, following redirects, failing on an error."""
+    trust = ["--cacert", str(work.link.authority)] if work.link.authority else []
+    return [path, "--silent", "--fail", "--location", *trust]
+
+
 def _curl(path: str, work: Work) -> list[str]:
-    command = [path, "--silent", "--fail", "--location", "--parallel", "--parallel-max", "8"]
-    if work.link.authority:
-        command += ["--cacert", str(work.link.authority)]
+    command = [*curl(path, work), "--parallel", "--parallel-max", "8"]
     for digest, _ in work.layers:
         command += ["-o", str(work.into / digest[7:]), work.blob(digest)]
     return command
