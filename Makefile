@@ -36,7 +36,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 RUST_SOURCES := Cargo.toml Cargo.lock $(wildcard rust/*/Cargo.toml) $(shell find rust/core rust/py -name '*.rs')
 PYTHON_SOURCES := pyproject.toml README.md LICENSE $(shell find python/kitfast -name '*.py' -o -name '*.pyi' -o -name py.typed)
 
-.PHONY: help setup test demo wheel interop test-slow bench bench-pack bench-unpack bench-limited bench-hash docs format lock clean
+# What builds and runs the images, and what they stand on where it is not the usual.
+ENGINE ?= $(shell command -v podman || command -v docker)
+PYTHON_IMAGE ?=
+COSIGN_IMAGE ?=
+IMAGE_ARGS := $(foreach name,PYTHON_IMAGE COSIGN_IMAGE,$(if $($(name)),--build-arg $(name)=$($(name))))
+
+.PHONY: help setup test demo wheel images interop test-slow test-images bench bench-pack bench-unpack bench-limited bench-hash docs format lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name text; \
@@ -53,7 +59,7 @@ test: setup ## run the whole quick suite, Rust and Python
 	$(BIN)/mypy
 	MYPYPATH=python $(BIN)/python -m mypy.stubtest --concise --allowlist tests/data/stubtest.txt kitfast._core
 	$(BIN)/python docs/map.py --check
-	$(BIN)/python -m pytest -m "not slow and not interop" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not interop and not images" $(ARGS)
 
 demo: setup $(STAMPS)/demo ## pack, push, pull and unpack a real model (SIZE=MiB, or MODEL=folder)
 	$(BIN)/python demo/run.py --size-mib $(SIZE) $(if $(MODEL),--model "$(MODEL)")
@@ -61,11 +67,19 @@ demo: setup $(STAMPS)/demo ## pack, push, pull and unpack a real model (SIZE=MiB
 wheel: $(STAMPS)/wheel ## build the abi3 wheel into dist/
 	@ls dist/*.whl
 
-interop: setup $(GO_TOOLS)/stamp ## exchange kits with oras and crane, run OCI's suite (needs Go)
+images: wheel ## build the three container images (ENGINE=podman or docker)
+	@test -n "$(ENGINE)" || { echo "error: make images needs podman or docker on PATH"; exit 1; }
+	for name in kitfast kitfast-init kitfast-kserve; do \
+		$(ENGINE) build --tag localhost/$$name --file containers/$$name.Containerfile $(IMAGE_ARGS) . || exit 1; done
+
+interop: setup $(GO_TOOLS)/stamp ## exchange kits with oras, crane and cosign, run OCI's suite (needs Go)
 	PATH="$(CURDIR)/$(GO_TOOLS)/bin:$$PATH" $(BIN)/python -m pytest -m interop $(ARGS)
 
 test-slow: setup $(STAMPS)/demo ## run the tests too slow for the quick suite: huge files, peak memory
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-images: setup ## run the images that `make images` built, as a cluster would (ENGINE=podman)
+	ENGINE="$(ENGINE)" $(BIN)/python -m pytest -m images $(ARGS)
 
 bench-pack: setup ## measure packing and verifying beside kit (ARGS="--case zstd --scale 0.25")
 	$(BIN)/python benches/pack.py $(ARGS)
@@ -128,6 +142,7 @@ $(STAMPS)/wheel: $(STAMPS)/core $(PYTHON_SOURCES)
 
 GO_PACKAGES := oras.land/oras/cmd/oras@v1.3.3 \
 	github.com/google/go-containerregistry/cmd/crane@v0.21.9 \
+	github.com/sigstore/cosign/v3/cmd/cosign@v3.1.2 \
 	github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111
 
 $(GO_TOOLS)/stamp: Makefile

@@ -95,6 +95,12 @@ def test_signatures_are_checked_by_digest_before_anything_is_fetched(
     exact = f"{kit.removesuffix(':v1')}@{digest_of(kitfast, kit)}"
     assert said.read_text() == f"verify --key /keys/cosign.pub --allow-http-registry {exact}\n"
     assert out.exists()
+    more = {"COSIGN_KEY": "k", "COSIGN_FLAGS": "--trusted-root '/keys/the root.json'"}
+    init(kitfast, **variables, **more)
+    assert said.read_text().endswith(
+        f"--allow-http-registry --trusted-root /keys/the root.json {exact}\n"
+    )
+    refused(init(kitfast, None, **variables, COSIGN_KEY="k", COSIGN_FLAGS="'"), "COSIGN_FLAGS")
     who = {"COSIGN_CERT_IDENTITY": "ann@example", "COSIGN_CERT_OIDC_ISSUER": "https://i.example"}
     init(kitfast, **variables, **who)
     assert "--certificate-identity ann@example --certificate-oidc-issuer https://i" in (

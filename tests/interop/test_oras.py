@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
@@ -13,26 +11,12 @@ from tests.e2e.conftest import kitfast, other
 from tests.support import folders
 from tests.support.commands import Kitfast
 from tests.support.layouts import blob_path, parts
+from tests.support.peers import run, tool
 from tests.support.registries import Running, plain_registry
 
 __all__ = ["kitfast", "other", "plain_registry"]
 
 pytestmark = pytest.mark.interop
-
-
-def tool(name: str) -> str:
-    """The path of a peer, or the test is skipped with a plain word."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"needs {name} on PATH (`make interop` installs it)")
-    return found
-
-
-def run(*words: str | Path, cwd: Path | None = None) -> str:
-    """Runs a peer and returns what it printed."""
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{words}: {done.stderr}"
-    return done.stdout
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kitfast import settings
@@ -26,6 +27,7 @@ async def verify_signature(
     key: str | None = None,
     identity: str | None = None,
     issuer: str | None = None,
+    flags: Sequence[str] = (),
     network: Network | None = None,
 ) -> Signed:
     """Asks the cosign program whether a kit is signed by whom it should be.
@@ -37,6 +39,8 @@ async def verify_signature(
         key: the public key, as cosign takes it: a file or the address of a key service.
         identity: whom a certificate must be made out to, where there is no key.
         issuer: who must have vouched for that identity.
+        flags: more for `cosign verify`, such as `--trusted-root FILE` where there is no
+            way to its servers.
 
     Raises:
         SignatureRefused: there is no such signature.
@@ -48,7 +52,7 @@ async def verify_signature(
             f"{reference}: a tag can be moved after its signature was checked",
             hint="name the kit by its digest",
         )
-    words = ["cosign", "verify", *_whose(key, identity, issuer), *_how(network)]
+    words = ["cosign", "verify", *_whose(key, identity, issuer), *_how(network), *flags]
     try:
         await ask([*words, reference], missing=MISSING)
     except ToolFailed as failed:

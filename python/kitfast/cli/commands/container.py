@@ -26,7 +26,8 @@ def container_init(session: Session) -> None:
     """Unpack the kit that MODELKIT_REF names, as an init container.
 
     Further variables: UNPACK_PATH, UNPACK_FILTER, EXTRA_FLAGS; COSIGN_KEY, or
-    COSIGN_CERT_IDENTITY with COSIGN_CERT_OIDC_ISSUER, to have cosign check the signature.
+    COSIGN_CERT_IDENTITY with COSIGN_CERT_OIDC_ISSUER, to have cosign check the signature;
+    COSIGN_FLAGS, more flags for it.
     """
     reference = os.environ.get("MODELKIT_REF")
     if not reference:
@@ -105,7 +106,12 @@ def _check_signature(session: Session, reference: str) -> None:
     if key or identity or issuer:
         signed = session.run(
             lambda _: aio.verify_signature(
-                reference, key=key, identity=identity, issuer=issuer, network=session.network
+                reference,
+                key=key,
+                identity=identity,
+                issuer=issuer,
+                flags=_words("COSIGN_FLAGS"),
+                network=session.network,
             )
         )
         log.info("%s", human.signed(signed).rstrip())
