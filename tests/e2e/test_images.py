@@ -1,4 +1,4 @@
-"""The images that `make images` built, run by an engine as a cluster would run them."""
+"""The images of `make images`, run by an engine as a cluster would run them."""
 
 from __future__ import annotations
 

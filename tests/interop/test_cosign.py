@@ -1,4 +1,4 @@
-"""The init container's entry point with signatures that cosign made and cosign checks."""
+"""The init container's entry point with signatures that cosign made and checks."""
 
 from __future__ import annotations
 

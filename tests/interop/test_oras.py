@@ -97,7 +97,9 @@ def test_crane_reads_what_kitfast_pushed(
     ours = json.loads(kitfast.run("inspect", reference).stdout)
     assert run(tool("crane"), "digest", "--insecure", reference).strip() == ours["digest"]
     assert json.loads(run(tool("crane"), "manifest", "--insecure", reference)) == ours["manifest"]
-    assert run(tool("crane"), "ls", "--insecure", reference.rpartition(":")[0]).split() == ["v1"]
+    tags = run(tool("crane"), "ls", "--insecure", reference.rpartition(":")[0]).split()
+    # The other is the fall-back of registries without a referrers API: for the list of files.
+    assert sorted(tags) == sorted(["v1", ours["digest"].replace(":", "-")])
 
 
 def test_oras_discovers_and_copies_the_list_of_files(
