@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 #: What each is made with.
-FLAGS = {"xfs": ("-m", "reflink=1"), "ext4": ("-F",)}
+FLAGS = {"xfs": ("-m", "reflink=1"), "ext4": ("-F", "-m", "0")}
 
 
 class NoLoop(Exception):
