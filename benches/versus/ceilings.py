@@ -9,9 +9,13 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
-from peers import Work, curl, program
+from links import Link
+from peers import REPOSITORY, Work, curl, program
 
 MIB = 1 << 20
 AMOUNT = 1024 * MIB
@@ -30,6 +34,15 @@ def measure(folder: Path, work: Work) -> dict[str, float]:
         name = f"link and registry alone: {CONNECTIONS} curls that keep nothing"
         ceilings[name] = _median(lambda: _link([*curl(path, work), "--output", os.devnull], work))
     return ceilings
+
+
+def pushing(link: Link, files: Sequence[Path]) -> dict[str, float]:
+    """Bytes a second that a registry takes of programs that only send: the median of three."""
+    path = program("curl")()
+    if path is None:
+        return {}
+    name = f"link and registry alone: {len(files)} curls that hash nothing"
+    return {name: _median(lambda: _sending(path, link, files))}
 
 
 def _median(once: object) -> float:
@@ -58,17 +71,43 @@ def _write(path: Path) -> float:
 
 def _link(command: list[str], work: Work) -> float:
     pieces = max(1, CONNECTIONS // len(work.layers))
-    start = time.perf_counter()
-    running = [
-        subprocess.Popen([*command, "--range", f"{begin}-{end - 1}", work.blob(digest)])
+    commands = [
+        [*command, "--range", f"{begin}-{end - 1}", work.blob(digest)]
         for digest, size in work.layers
         for begin, end in _split(size, pieces)
     ]
+    return sum(size for _, size in work.layers) / _together(commands)
+
+
+def _sending(path: str, link: Link, files: Sequence[Path]) -> float:
+    """A curl for every file, into uploads that nobody finishes."""
+    uploads = [_upload(link) for _ in files]
+    words = [path, "--silent", "--fail", "--request", "PATCH", "--header", "Expect:"]
+    spent = _together(
+        [
+            [*words, "--output", os.devnull, "--upload-file", str(file), upload]
+            for file, upload in zip(files, uploads, strict=True)
+        ]
+    )
+    return sum(file.stat().st_size for file in files) / spent
+
+
+def _upload(link: Link) -> str:
+    """Begins an upload; its address."""
+    url = f"http://{link.host}/v2/{REPOSITORY}/blobs/uploads/"
+    with urllib.request.urlopen(urllib.request.Request(url, method="POST")) as answer:
+        return urllib.parse.urljoin(url, answer.headers["Location"])
+
+
+def _together(commands: Sequence[list[str]]) -> float:
+    """Runs them all at once; the seconds until the last one has ended."""
+    start = time.perf_counter()
+    running = [subprocess.Popen(command) for command in commands]
     statuses = [child.wait() for child in running]
     spent = time.perf_counter() - start
     if any(statuses):
-        raise RuntimeError(f"{command!r} ended with {statuses}")
-    return sum(size for _, size in work.layers) / spent
+        raise RuntimeError(f"{commands[0]!r} and its like ended with {statuses}")
+    return spent
 
 
 def _split(size: int, pieces: int) -> list[tuple[int, int]]:

@@ -127,11 +127,8 @@ def _measure(
 
     costs, failures = _rounds(peers, f"{link.name} {model.name}", folder, size, arguments, attempt)
     rows = [_row(link, model, size, peer, costs.get(peer.name, []), failures) for peer in peers]
-    rows += [
-        {"link": link.name, "model": model.name, "ceiling": name, "mb_s": round(rate / 1e6)}
-        for name, rate in ceilings.measure(folder, Work(link, model.name, layers, folder)).items()
-    ]
-    return rows
+    most = ceilings.measure(folder, Work(link, model.name, layers, folder))
+    return rows + _ceilings(link, model, most)
 
 
 def _measure_pushes(
@@ -149,8 +146,17 @@ def _measure_pushes(
 
     what = f"push to {link.name} {model.name}"
     costs, failures = _rounds(pushers, what, folder, size, arguments, attempt)
+    most = ceilings.pushing(link, [path for path in source.iterdir() if path.name != "Kitfile"])
     link = replace(link, name=f"push to {link.name}")
-    return [_row(link, model, size, one, costs.get(one.name, []), failures) for one in pushers]
+    rows = [_row(link, model, size, one, costs.get(one.name, []), failures) for one in pushers]
+    return rows + _ceilings(link, model, most)
+
+
+def _ceilings(link: Link, model: Model, most: dict[str, float]) -> list[dict[str, object]]:
+    return [
+        {"link": link.name, "model": model.name, "ceiling": name, "mb_s": round(rate / 1e6)}
+        for name, rate in most.items()
+    ]
 
 
 AnyPeer = TypeVar("AnyPeer", Peer, Pusher)
