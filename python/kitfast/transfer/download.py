@@ -132,7 +132,8 @@ class _Download:
 
     def _next_part(self) -> Part | None:
         wish = self._landing.wanted_header() if self._ranges_work else None
-        return self._plan.take(self._limits.connections.width, wish, self._limits.largest_part)
+        limits = self._limits
+        return self._plan.take(limits.connections.width, wish, limits.largest_part, limits.sharing)
 
     async def _complete(self, fetch: Fetch) -> None:
         """Asks again for what a request left, until it is down or given up."""
@@ -162,7 +163,7 @@ class _Download:
         return Part(rest.start, border)
 
     def _is_long(self, rest: Part) -> bool:
-        """Whether it is what only a lone, fast connection is asked for at once."""
+        """Whether it is what only few, fast connections are asked for at once."""
         adapts = self._limits.part_size is None and not self._one_stream
         return adapts and rest.length > LARGEST_PART * 5 // 4
 

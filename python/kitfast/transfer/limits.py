@@ -20,7 +20,7 @@ CONNECTIONS = 8
 MOST_CONNECTIONS = 32
 BLOBS_SIDE_BY_SIDE = 5
 
-# What a lone connection is asked for at a time: a request costs some registries 5 ms of
+# What few connections are asked for at a time: a request costs some registries 5 ms of
 # CPU, which shows where the link outruns the machine.
 LONG_PART_SECONDS = 0.5
 LONGEST_PART = 512 * MIB
@@ -62,8 +62,9 @@ class Limits:
     """One budget of connections and of bytes for every blob of every kit.
 
     `connections` starts at one for every two cores, which is all that a link faster than
-    the machine needs; on any other it goes on with `start`, grows while the total rate
-    still rises and shrinks when a registry asks for it.
+    the machine needs, or there goes on with one for each of a few blobs; on any other it goes
+    on with `start`, grows while the total rate still rises and shrinks when a registry asks
+    for it.
 
     `unmeasured` is for uploads and for reads that are not downloads: nothing is learnt from
     their rate, so they begin with `start`, and a narrow `connections` is not theirs.
@@ -148,7 +149,8 @@ class Limits:
     def received(self, count: int) -> None:
         """Counts bytes that came over any connection; this is what finds the width."""
         full = self.connections.waiting > 0
-        self._apply(self._pace.received(count, monotonic(), full=full))
+        blobs = self.downloads.inside
+        self._apply(self._pace.received(count, monotonic(), full=full, blobs=blobs))
 
     def refused(self, retry_after: float = 0.0) -> None:
         """Uses fewer connections after a 429 or 503."""
@@ -177,9 +179,14 @@ class Limits:
 
     @property
     def largest_part(self) -> int:
-        """Bytes to ask for at once at most: the more, the faster a lone connection is."""
-        alone = int(self._pace.alone_rate * LONG_PART_SECONDS)
-        return max(min(alone, LONGEST_PART, self.bytes_ahead // 2), LARGEST_PART)
+        """Bytes to ask for at once at most: the more, the faster the few connections are."""
+        most = min(LONGEST_PART, self.bytes_ahead // 2) // self.connections.width
+        return max(min(int(self._pace.few_rate * LONG_PART_SECONDS), most), LARGEST_PART)
+
+    @property
+    def sharing(self) -> int:
+        """Connections that each blob has, rounded up."""
+        return -(-self.connections.width // max(self.downloads.inside, 1))
 
     @property
     def bytes_free(self) -> int:

@@ -19,6 +19,10 @@ PATIENCE_WHEN_FAST = 4
 # Enough to tell a fast link from a slow one.
 GLANCE_SECONDS = 0.05
 
+# Where so few outrun the machine, blobs that come at the same time are hashed together on one
+# core: up to four of them in hardly twice the time of one.
+TOGETHER = 4
+
 # A registry that said "too many requests" is not tested again for this long.
 CALM_SECONDS = 15.0
 
@@ -27,8 +31,8 @@ class Pace:
     """A hill climber over the number of connections; the caller brings the clock.
 
     It begins with a connection for every two cores, and stays with those only on a link
-    that outruns the machine; on any other it goes on with `start` after a twentieth of a
-    second.
+    that outruns the machine, or there with one for each of several blobs; on any other it
+    goes on with `start` after a twentieth of a second.
     It widens by half, waits one window for the new connections to speed up,
     measures one, and goes back if that was no gain. After each vain attempt it
     waits twice as many windows before the next one.
@@ -39,6 +43,8 @@ class Pace:
         self.start = max(min(start, most), 1)
         self.width = self._enough = min(self.start, max(cores // 2, 1))
         self._most = max(most, 1)
+        self._few = self.width < self.start
+        self._glance = GLANCE_SECONDS
         self._rate = self._floor_rate = 0.0
         self._before: int | None = None
         self._settling = True
@@ -56,11 +62,11 @@ class Pace:
             self._window_start = now
 
     @property
-    def alone_rate(self) -> float:
-        """Bytes a second of the one connection that outruns the machine; 0 without one."""
-        return self._rate if self.width == 1 < self.start else 0.0
+    def few_rate(self) -> float:
+        """Bytes a second of the few connections that outrun the machine, 0 without such."""
+        return self._rate if self._few and self._before is None else 0.0
 
-    def received(self, count: int, now: float, *, full: bool) -> int:
+    def received(self, count: int, now: float, *, full: bool, blobs: int = 1) -> int:
         """Counts bytes that arrived and returns the width to use from now on.
 
         Args:
@@ -68,17 +74,19 @@ class Pace:
             now: a monotonic time in seconds.
             full: whether all connections are in use and more are wanted; only
                 windows that were full throughout say anything.
+            blobs: how many blobs are on their way side by side.
         """
         if self._window_start is None:
             self._window_start = now
         self._window_bytes += count
         self._window_full = self._window_full and full
         elapsed = now - self._window_start
-        if elapsed >= GLANCE_SECONDS and self._learn(self._window_bytes / elapsed, elapsed, now):
+        rate = self._window_bytes / max(elapsed, GLANCE_SECONDS)
+        if elapsed >= self._glance and self._learn(rate, elapsed, now, blobs):
             self._window_start, self._window_bytes, self._window_full = now, 0, True
         return self.width
 
-    def _learn(self, rate: float, elapsed: float, now: float) -> bool:
+    def _learn(self, rate: float, elapsed: float, now: float, blobs: int) -> bool:
         """Takes what the window says so far; true where the next one begins."""
         if self._window_full:
             self._rate = rate
@@ -87,12 +95,25 @@ class Pace:
             return True
         if self._is_too_narrow(rate, now):
             self.width, self._rest = self.start, 0
-            self._before, self._settling = None, True
+            self._before, self._settling, self._few = None, True, False
+            return True
+        if self._follow(blobs, now):
+            self._settling = True
             return True
         if elapsed < WINDOW_SECONDS:
             return False
         self._judge(rate, now)
         return True
+
+    def _follow(self, blobs: int, now: float) -> bool:
+        """Has a connection for each of a few blobs; true where that is a change."""
+        if not self._few or self._before is not None or now < self._refused_until:
+            return False
+        before = self.width
+        self.width = min(max(self._enough, min(blobs, TOGETHER)), self.start)
+        # New connections bring nothing at first: a glance would take the link for a slow one.
+        self._glance = WINDOW_SECONDS if self.width > before else self._glance
+        return self.width != before
 
     def refused(self, now: float, retry_after: float = 0.0) -> int:
         """Halves the width after a 429 or 503; at most once for one wave of them."""
@@ -138,7 +159,7 @@ class Pace:
 
     def _conclude(self, rate: float) -> None:
         if rate >= self._floor_rate * WORTHWHILE:
-            self._patience = 2
+            self._patience, self._few = 2, False
         else:
             self.width = self._before or self.width
             self._rest, self._patience = self._patience, min(self._patience * 2, 64)

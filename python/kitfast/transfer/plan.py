@@ -34,23 +34,27 @@ class Part:
         return self.end - self.start
 
 
-def part_size(remaining: int, connections: int, most: int = LARGEST_PART) -> int:
-    """How large the next part is when `remaining` bytes are left for `connections`.
+def part_size(
+    remaining: int, connections: int, most: int = LARGEST_PART, sharing: int | None = None
+) -> int:
+    """How large the next part is when `remaining` bytes of a blob are left.
 
-    Parts are large while there is much left and shrink towards the end, so that
-    all connections finish at about the same time; a lone one has none to wait for.
+    Parts are large while there is much left and shrink towards the end, so that those who
+    share a blob finish at about the same time; a lone connection has none to wait for.
     Many connections get smaller ones, so that what comes early still fits in memory.
 
     Args:
         remaining: bytes nobody has asked for yet.
-        connections: how many connections share them, at least 1.
+        connections: how many connections there are, at least 1.
         most: bytes of the largest part.
+        sharing: how many of the connections this blob has, at least 1; None for all.
 
     Returns:
         A size in bytes between `SMALLEST_PART` and `most`.
     """
-    if connections > 1:
-        remaining = min(remaining // 2, SIDE_BY_SIDE) // connections
+    sharing = sharing or connections
+    if sharing > 1:
+        remaining = min(remaining // 2 // sharing, SIDE_BY_SIDE // connections)
     return min(max(remaining, SMALLEST_PART), most)
 
 
@@ -80,14 +84,16 @@ class Plan:
         connections: int,
         wish: tuple[int, int] | None = None,
         most: int = LARGEST_PART,
+        sharing: int | None = None,
     ) -> Part | None:
         """Takes the next part: the wished-for header first, else the lowest range.
 
         Args:
-            connections: how many connections share what is left.
+            connections: how many connections there are.
             wish: (offset, length) of a header worth fetching on its own; ignored
                 where it is not among the ranges any more.
             most: bytes of the largest part.
+            sharing: how many of the connections this blob has; None for all.
 
         Returns:
             The part, which is no longer in the plan, or None when nothing is left.
@@ -99,7 +105,7 @@ class Plan:
         if not self._ranges:
             return None
         first = self._ranges[0]
-        size = self._fixed or part_size(self.remaining, connections, most)
+        size = self._fixed or part_size(self.remaining, connections, most, sharing)
         end = first.start + size
         if first.end - end < size // SLIVER:
             end = first.end

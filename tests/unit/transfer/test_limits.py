@@ -79,6 +79,31 @@ async def test_a_lone_fast_connection_is_asked_for_half_a_second(
     await waiting
 
 
+async def test_few_fast_connections_share_out_what_may_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(limits_module, "monotonic", lambda: now)
+    limits = Limits(cores=2)
+
+    async def one() -> None:
+        async with limits.downloads, limits.connections:
+            await asyncio.Event().wait()
+
+    blobs = [asyncio.create_task(one()) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert (limits.connections.width, limits.sharing, limits.largest_part) == (1, 1, LARGEST_PART)
+    limits.answered("fast.test", 0.001)
+    now += 0.125
+    limits.received(75 * MIB)
+    assert (limits.connections.width, limits.sharing) == (4, 1)
+    assert limits.largest_part == 128 * MIB, "four times as much is what may be ahead"
+    for blob in blobs:
+        blob.cancel()
+    await asyncio.wait(blobs)
+    assert limits.sharing == 4, "one blob would have them all"
+
+
 @pytest.mark.parametrize(
     ("limit", "expected"),
     [(None, 1024 * MIB), (1024 * MIB, 256 * MIB), (100 * MIB, 64 * MIB), (1 << 50, 1024 * MIB)],

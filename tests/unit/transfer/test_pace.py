@@ -77,14 +77,51 @@ def test_the_rate_of_a_lone_connection_is_known_while_it_is_alone() -> None:
     pace = Pace(8, 32, 2)
     pace.begin(0.0)
     pace.received(40 * MB, 0.04, full=True)
-    assert pace.alone_rate == 0, "too early to say"
+    assert pace.few_rate == 0, "too early to say"
     pace.received(50 * MB, 0.1, full=True)
-    assert pace.alone_rate == 900 * MB
+    assert pace.few_rate == 900 * MB
     assert drive(pace, lambda width: 900 * MB, 1.9, 0.1) and pace.width == 1
-    assert 890 * MB < pace.alone_rate < 910 * MB
+    assert 890 * MB < pace.few_rate < 910 * MB
     drive(pace, lambda width: 900 * MB, 1.5, 2.0)
-    assert pace.width == 2 and pace.alone_rate == 0
-    assert on_a_slow_link(Pace(8, 32, 2)).alone_rate == 0
+    assert pace.width == 2 and pace.few_rate == 0
+    assert on_a_slow_link(Pace(8, 32, 2)).few_rate == 0
+
+
+def test_a_few_blobs_have_a_connection_each_where_one_outruns_the_machine() -> None:
+    pace = Pace(8, 32, 2)
+    pace.begin(0.0)
+    assert pace.received(60 * MB, 0.06, full=True, blobs=3) == 3
+    # The new connections are not answered yet: that says nothing of the link.
+    assert pace.received(0, 0.15, full=True, blobs=3) == 3
+    now = 0.15
+    for blobs, width in ((3, 3), (5, 4), (2, 2), (1, 1)):
+        for _ in range(15):
+            now += 0.05
+            pace.received(45 * MB, now, full=True, blobs=blobs)
+        assert pace.width == width
+        assert 700 * MB < pace.few_rate < 1000 * MB
+    # Slow as it is now it deserves the usual number.
+    for _ in range(24):
+        now += 0.05
+        pace.received(5 * MB, now, full=True, blobs=4)
+    assert (pace.width, pace.few_rate) == (8, 0)
+
+
+def test_a_slow_link_gets_the_usual_number_however_many_blobs_there_are() -> None:
+    pace = Pace(8, 32, 2)
+    pace.begin(0.0)
+    assert pace.received(6 * MB, 0.06, full=True, blobs=4) == 8
+    drive(pace, lambda width: width * 100 * MB, 1, 0.06)
+    assert pace.width >= 8
+
+
+def test_a_registry_that_refuses_a_few_gets_no_more_because_of_blobs() -> None:
+    pace = Pace(8, 32, 2)
+    pace.begin(0.0)
+    assert pace.received(60 * MB, 0.06, full=True, blobs=4) == 4
+    pace.refused(0.1)
+    for step in range(20):
+        assert pace.received(60 * MB, 0.1 + step / 10, full=True, blobs=4) == 2
 
 
 def test_a_link_that_was_not_made_use_of_is_not_judged() -> None:

@@ -41,6 +41,13 @@ def test_more_connections_make_smaller_parts_never_too_small() -> None:
     assert part_size(0, 0) == SMALLEST_PART
 
 
+def test_a_blob_with_a_connection_of_its_own_has_nobody_to_share_with() -> None:
+    assert part_size(512 * MIB, 4, 128 * MIB, 1) == 128 * MIB
+    assert part_size(512 * MIB, 8, sharing=2) == SIDE_BY_SIDE // 8
+    assert part_size(48 * MIB, 8, sharing=2) == 12 * MIB
+    assert Plan([(0, 512 * MIB)]).take(4, most=128 * MIB, sharing=1) == Part(0, 128 * MIB)
+
+
 def test_a_lone_connection_is_asked_for_as_much_as_may_be() -> None:
     assert part_size(512 * MIB, 1) == LARGEST_PART
     assert part_size(512 * MIB, 1, 300 * MIB) == 300 * MIB
