@@ -57,7 +57,7 @@ def run(
     Raises:
         Failed: it ended with another status than 0, or took longer than `timeout` seconds.
     """
-    busy, start = _busy(), time.perf_counter()
+    begun, start = busy(), time.perf_counter()
     child = subprocess.Popen(
         command,
         env={**os.environ, **(env or {})},
@@ -73,7 +73,7 @@ def run(
     output = child.stdout.read()
     # Waits without reaping: /proc still tells what the process read and wrote.
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    wall, machine = time.perf_counter() - start, _busy() - busy
+    wall, machine = time.perf_counter() - start, busy() - begun
     killer.cancel()
     watcher.stop()
     io = _io(child.pid)
@@ -92,7 +92,7 @@ def run(
     )
 
 
-def _busy() -> float:
+def busy() -> float:
     """CPU seconds that all cores have worked since the machine started."""
     user, nice, system, _, _, irq, softirq = map(
         int, Path("/proc/stat").read_text().splitlines()[0].split()[1:8]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import bars
+
 UNITS = ("MB/s", "CPU s/GB", "anonymous MiB", "written/byte")
 
 
@@ -47,10 +49,13 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
             )
     for row in rows:
         if "ceiling" in row:
-            lines.append(f"\nceiling: {row['ceiling']}: {row['mb_s']} MB/s")
+            cost = row.get("machine_cpu_s_per_gb")
+            spent = f", {cost} CPU s/GB with all else" if cost else ""
+            lines.append(f"\nceiling: {row['ceiling']}: {row['mb_s']} MB/s{spent}")
         elif "skipped" in row:
             lines.append(f"\nskipped: {row.get('peer', 'all')}: {row['skipped'].splitlines()[-1]}")
-    return lines
+    told = bars.lines(rows)
+    return [*lines, "", *told] if told else lines
 
 
 def plot(document: dict[str, Any], path: Path) -> None:

@@ -152,10 +152,16 @@ def _measure_pushes(
     return rows + _ceilings(link, model, most)
 
 
-def _ceilings(link: Link, model: Model, most: dict[str, float]) -> list[dict[str, object]]:
+def _ceilings(link: Link, model: Model, found: list[ceilings.Most]) -> list[dict[str, object]]:
     return [
-        {"link": link.name, "model": model.name, "ceiling": name, "mb_s": round(rate / 1e6)}
-        for name, rate in most.items()
+        {
+            "link": link.name,
+            "model": model.name,
+            "ceiling": most.name,
+            "mb_s": round(most.rate / 1e6),
+            "machine_cpu_s_per_gb": round(most.cost * 1e9, 2),
+        }
+        for most in found
     ]
 
 
