@@ -79,18 +79,37 @@ def test_nothing_is_written_elsewhere(pushed: str, tmp_path: Path) -> None:
     assert not list(user.user.iterdir()) and not user.home.exists()
 
 
-def test_a_store_that_may_not_be_written_is_done_without(
+def test_a_store_that_may_only_be_read_serves_what_is_in_it(
     volume: Path, kitfast: Kitfast, pushed: str, tmp_path: Path
 ) -> None:
-    # Another user's store, with another kit in it.
+    # Another user's store, or a volume that many pods mount, with another kit in it.
     kitfast.run("pack", tmp_path / "source", "--tag", "kit:v1")
     home = volume.parent / "home"
     shutil.copytree(kitfast.home, home)
+    before = folders.tree(home)
     environment = {"PATH": os.defpath, "KITFAST_HOME": str(home), "KITFAST_PLAIN_HTTP": "true"}
-    words = [str(PROGRAM), "unpack", pushed, "--dir", str(volume / "model")]
-    done = run_read_only(volume, words, environment, volume)
-    assert done.returncode == 0, done.stderr
-    assert folders.tree(volume / "model") == folders.tree(tmp_path / "source")
-    words = [str(PROGRAM), "unpack", "kit:v1", "--dir", str(volume / "local")]
+
+    def run(*words: str) -> str:
+        done = run_read_only(volume, [str(PROGRAM), *words], environment, volume)
+        assert done.returncode == 0, done.stderr
+        return str(done.stdout)
+
+    for reference in (pushed, "kit:v1"):
+        out = volume / reference.partition(":")[0]
+        run("unpack", reference, "--dir", str(out))
+        assert folders.tree(out) == folders.tree(tmp_path / "source")
+    assert "kit" in run("list") and "1 kit" in run("cache", "info")
+    assert "none damaged" in run("cache", "verify")
+    assert "shard" in run("info", "kit:v1") and '"digest"' in run("inspect", "kit:v1")
+    words = [str(PROGRAM), "tag", "kit:v1", "kit:v2"]
     failed = run_read_only(volume, words, environment, volume)
     assert failed.returncode == 1 and str(home) in failed.stderr, failed.stderr
+    assert folders.tree(home) == before
+
+
+def test_looking_at_a_home_that_cannot_be_made_finds_nothing(volume: Path) -> None:
+    environment = {"PATH": os.defpath, "HOME": "/nowhere/at/all"}
+    for words, found in ((["list"], "REPOSITORY"), (["cache", "info"], "0 kits")):
+        done = run_read_only(volume, [str(PROGRAM), *words], environment, volume)
+        assert done.returncode == 0, done.stderr
+        assert found in done.stdout

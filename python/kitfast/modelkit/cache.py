@@ -62,6 +62,8 @@ class CacheVerified:
 async def cache_info(*, home: Path | None = None) -> CacheInfo:
     """Counts the files and bytes of a home."""
     folder = home or settings.home()
+    if not folder.exists():
+        return CacheInfo(str(folder), 0, tuple(Folder(name, 0, 0) for name in FOLDERS), 0)
     async with opened(folder) as store:
         kits = len({held.digest for held in store.references.held()})
         folders = tuple([await offload.run(_measure, folder, name) for name in FOLDERS])

@@ -53,6 +53,8 @@ async def list_kits(
     folder = home or settings.home()
     if repository is not None:
         return await _list_remote(repository, folder, network)
+    if not folder.exists():
+        return []  # Looking makes no home.
     async with opened(folder) as store:
         every = store.references.held()
         kits = {held.digest for held in every}

@@ -88,7 +88,8 @@ class Home:
 async def opened_if_there(folder: Path) -> AsyncIterator[Home | None]:
     """A home as `opened` gives it, or None where there is none, or none to be used.
 
-    For verbs that can do without: nothing is made, and nothing need be writable.
+    For verbs that can do without: nothing is made, nothing need be writable, and what may
+    not be read is left alone.
     """
     async with contextlib.AsyncExitStack() as stack:
         home: Home | None = None
@@ -106,8 +107,10 @@ async def opened_if_there(folder: Path) -> AsyncIterator[Home | None]:
 async def opened(folder: Path) -> AsyncIterator[Home]:
     """A home that no other process prunes until the block ends.
 
+    One that is there may be read only: its kits can be read, and nothing else be done.
+
     Raises:
-        FileError: the folder cannot be made or written.
+        FileError: the folder cannot be made or read.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -20,16 +21,26 @@ RETRY_SECONDS = 0.05
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def _opened(path: Path, *, read_only: bool = False) -> Iterator[int]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = _open(path, read_only)
     except OSError as error:
         raise file_error(error, path) from error
     try:
         yield handle
     finally:
         os.close(handle)
+
+
+def _open(path: Path, read_only: bool) -> int:
+    """Opens a lock to be written, or else, where that is enough, one that is there."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if not read_only or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _take(handle: int, kind: int) -> bool:
@@ -42,8 +53,11 @@ def _take(handle: int, kind: int) -> bool:
 
 @contextlib.asynccontextmanager
 async def shared(path: Path) -> AsyncIterator[None]:
-    """Holds `path` together with others; waits while somebody holds it alone."""
-    with _opened(path) as handle:
+    """Holds `path` together with others; waits while somebody holds it alone.
+
+    A lock that is there need not be writable: a home may be mounted to be read only.
+    """
+    with _opened(path, read_only=True) as handle:
         while not _take(handle, fcntl.LOCK_SH):
             await asyncio.sleep(RETRY_SECONDS)
         yield

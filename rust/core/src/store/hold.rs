@@ -1,6 +1,7 @@
 //! A process-wide hold on the store: a prune never removes what is being built.
 
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -22,8 +23,10 @@ pub struct Hold {
 
 impl Hold {
     /// Shares the store at `home` with other builders; waits while a prune runs.
+    ///
+    /// A store on a disk that is mounted to be read only can be shared as well.
     pub fn shared(home: &Path) -> Result<Self> {
-        let file = open(home)?;
+        let file = open(home).or_else(|error| open_read_only(home).ok_or(error))?;
         loop {
             match flock(&file, FlockOperation::LockShared) {
                 Ok(()) => return Ok(Self { _lock: file }),
@@ -58,6 +61,18 @@ fn open(home: &Path) -> Result<File> {
         .write(true)
         .open(&path)
         .map_err(|error| Error::io(path, error))
+}
+
+/// The lock to be read, where it is there and only writing it is refused.
+fn open_read_only(home: &Path) -> Option<File> {
+    let path = home.join("lock");
+    let refused = OpenOptions::new().write(true).open(&path).err()?.kind();
+    matches!(
+        refused,
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied
+    )
+    .then(|| File::open(&path).ok())
+    .flatten()
 }
 
 #[cfg(test)]
