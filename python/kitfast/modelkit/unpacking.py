@@ -105,11 +105,14 @@ class Job:
         self.said: Marked | None = None
         self.whole: Whole | None = None
         self.targets: dict[str, _core.Target] = {}
+        self.made: list[Path] = []
         self.layers = 0
 
     async def _target(self, under: str = "") -> _core.Target:
         """The folder that a layer's names are relative to, opened once."""
         if under not in self.targets:
+            if not (self.directory / under).exists():
+                self.made.append(self.directory / under)
             self.targets[under] = await offload.run(
                 open_target,
                 self.directory / under,
@@ -172,6 +175,7 @@ class Job:
             # The same again would end the same: nothing is worth keeping for it.
             for target in self.targets.values():
                 await offload.run(target.abandon)
+            self._tidy()
             raise
         except BaseException:
             self._tidy()
@@ -254,10 +258,11 @@ class Job:
         return self.arrivals.account.flow(layers=self.layers, moved=self.arrivals.fetched)
 
     def _tidy(self) -> None:
-        """After a failure, leaves a staging folder only where it holds what a retry can use."""
-        for under in self.targets:
+        """After a failure, leaves folders of ours only where they hold what a retry can use."""
+        staging = [self.directory / under / STAGING for under in self.targets]
+        for folder in (*staging, *reversed(self.made)):
             with contextlib.suppress(OSError):
-                (self.directory / under / STAGING).rmdir()
+                folder.rmdir()
 
     async def _pick(self, kit: Kit, wanted: Filters) -> list[Unpackable]:
         """The layers that have to come; fails where one is known to be in the way."""
