@@ -166,3 +166,9 @@ class SignatureRefused(KitfastError, PermissionError):
 
 class ProtocolError(RegistryError):
     """A registry answered in a way the distribution specification does not allow."""
+
+
+class RangeRefused(ProtocolError):
+    """A registry, or its storage, does not give a range of a blob, or not all of it."""
+
+    default_hint = "--connections 1 asks for no ranges"

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from kitfast.errors import ProtocolError
+from kitfast.errors import ProtocolError, RangeRefused
 from kitfast.oci.descriptor import Descriptor
 
 if TYPE_CHECKING:
@@ -51,16 +51,21 @@ class Window:
         """Opens a range of the window, always by a range of the layer.
 
         Raises:
-            RangesRefused: the whole layer came instead.
+            RangesRefused: the whole layer came instead, or nothing.
         """
         begin = self.offset + (start or 0)
         stop = self.offset + (size if end is None else end)
         opened = self.registry.get_blob(
             repository, self.layer.digest, start=begin, end=stop, size=self.layer.size
         )
-        async with opened as stream:
+        refused = RangesRefused(f"{self.host}: does not serve parts of blobs")
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                stream = await stack.enter_async_context(opened)
+            except RangeRefused as error:
+                raise refused from error
             if stream.whole and (begin, stop) != (0, self.layer.size):
-                raise RangesRefused(f"{self.host}: does not serve parts of blobs")
+                raise refused
             yield stream
 
     def distrust_mirrors(self, digest: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from ..errors import ConnectionFailed, ProtocolError
+from ..errors import ConnectionFailed, ProtocolError, RangeRefused
 from .auth import Scope, scope_for
 from .errcodes import Ask, clean
 from .loan import Loan, lend
@@ -23,6 +23,9 @@ from .unreachable import connection_error
 STALL_SECONDS = 30.0
 # Whoever asks a second time because the first answer is late must not wait for it.
 FINDING_SECONDS = 1.0
+
+# What registries answer that serve no ranges, beside the whole blob.
+_RANGE_REFUSALS = frozenset({400, 416, 501})
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)")
 
@@ -202,7 +205,10 @@ class Blobs:
             response.close()
             place.forget(response.url)
         try:
-            raise await self._session.refusal(response, ask)
+            refusal = await self._session.refusal(response, ask)
+            if "Range" in headers and response.status in _RANGE_REFUSALS:
+                raise RangeRefused(str(refusal), status=response.status) from refusal
+            raise refusal
         finally:
             response.close()
 
@@ -257,13 +263,16 @@ def _check_range(value: str, start: int, end: int, size: int, ask: Ask, peer: st
     """Holds a `Content-Range` (RFC 9110 §14.4) to what was asked for.
 
     Raises:
-        ProtocolError: It is anything but exactly that range of a blob of that size.
+        RangeRefused: It is the begin of that range.
+        ProtocolError: It is anything else but exactly that range of a blob of that size.
     """
     match = _CONTENT_RANGE.fullmatch(value.strip())
     said = match and (int(match[1]), int(match[2]) + 1)
     whole = match and (match[3] == "*" or int(match[3]) == size)
     if said != (start, end) or not whole:
-        raise ProtocolError(
+        cut = said is not None and whole and said[0] == start and start < said[1] < end
+        kind = RangeRefused if cut else ProtocolError
+        raise kind(
             f"{ask}: {peer} sends {clean(value, 60) or 'an unnamed range'} "
             f"instead of bytes {start}-{end - 1}/{size}"
         )

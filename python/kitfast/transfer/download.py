@@ -2,9 +2,10 @@
 
 The first part is the probe: until it is answered nothing else is asked for. An
 answer of 206 opens the other connections; an answer of 200 carries the whole
-blob, which then comes in this one stream. What breaks or stalls is asked for
-again from where it stopped. The landing decides what is missing, so a download
-that was interrupted is resumed by calling `download` again with the same landing.
+blob, which then comes in this one stream, as it does where the range is refused.
+What breaks or stalls is asked for again from where it stopped. The landing decides
+what is missing, so a download that was interrupted is resumed by calling `download`
+again with the same landing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
-from kitfast.errors import RegistryError
+from kitfast.errors import RangeRefused, RegistryError
 from kitfast.together import NOT_NEEDED
 from kitfast.transfer.account import Account, Cause
 from kitfast.transfer.ends import Arrival, BlobSource, Named
@@ -89,6 +90,7 @@ class _Download:
         self._ranges_work = False
         self._one_stream = not limits.has_ranges(registry.host)
         self._streaming = False
+        self._whole_only = False
         self._hashed_before = landing.hashed
         self._counted = landing.received
         self._got = 0
@@ -139,7 +141,7 @@ class _Download:
         """Asks again for what a request left, until it is down or given up."""
         trouble = self._trouble()
         while not fetch.complete:
-            if isinstance(fetch.failure, WholeAnswer):
+            if isinstance(fetch.failure, WholeAnswer) or self._is_refused(fetch):
                 self._give_ranges_up()
                 break
             if fetch.failure is not None or not fetch.cut:
@@ -175,13 +177,21 @@ class _Download:
         self._one_stream, self._ranges_work = True, False
         self._plan = Plan([])
 
-    async def _pause(self, trouble: Trouble, fetch: Fetch) -> None:
+    def _is_refused(self, fetch: Fetch) -> bool:
+        """Whether the probe was refused for asking for a range; remembered for the host."""
+        if self._ranges_work or not isinstance(fetch.failure, RangeRefused):
+            return False
+        if not self._one_stream:
+            self._limits.lacks_ranges(self._registry.host)
+        return True
+
+    async def _pause(self, trouble: Trouble, fetch: Fetch, progress: int | None = None) -> None:
         failure = fetch.failure
         if failure is None:
             raise AssertionError("a request that left something undone has a failure")
         self._troubled += 1
         try:
-            progress = fetch.position - fetch.part.start
+            progress = fetch.position - fetch.part.start if progress is None else progress
             refused = isinstance(failure, RegistryError)
             with self._account.during("registry" if refused else "network"):
                 await trouble.after(failure, progress=progress, was_let_in=self._got > 0)
@@ -195,10 +205,15 @@ class _Download:
         self._streaming = True
         trouble = self._trouble()
         while missing := self._landing.missing():
+            rest = Part(missing[0][0], missing[-1][1])
+            before = self._landing.received
             async with self._limits.connections:
-                fetch = await self._attempt(Part(missing[0][0], missing[-1][1]))
-            if not fetch.complete:
-                await self._pause(trouble, fetch)
+                fetch = await self._attempt(Part(0, self._blob.size) if self._whole_only else rest)
+            if isinstance(fetch.failure, RangeRefused) and not self._whole_only:
+                # What is down comes once more, and is skipped.
+                self._whole_only = True
+            elif not fetch.complete:
+                await self._pause(trouble, fetch, self._landing.received - before)
 
     def _trouble(self) -> Trouble:
         return Trouble(
