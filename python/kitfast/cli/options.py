@@ -151,7 +151,7 @@ def network_flags(
         Option(
             "--connections",
             metavar="N",
-            help="Connections at once; 8 if not given.",
+            help="Connections at once at most; 1 asks for no ranges. Without it 8, or up to 32.",
             rich_help_panel=NETWORK,
         ),
     ] = None,

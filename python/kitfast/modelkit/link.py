@@ -13,6 +13,7 @@ from kitfast.errors import InvalidArgument
 from kitfast.modelkit.ceilings import MIB, Rate, rate
 from kitfast.oci.descriptor import Descriptor
 from kitfast.progress import Reporter
+from kitfast.transfer.limits import CONNECTIONS
 
 if TYPE_CHECKING:
     from kitfast.registry.client import Registry
@@ -71,12 +72,13 @@ async def measure(layer: Layer, reference: str, seconds: float, progress: Report
     first_byte, ranges = await _first_byte(layer)
     streams = [_one_stream(layer, progress)]
     rates = [await _timed("one stream", streams, seconds, progress)]
+    connections = network.connections or CONNECTIONS
     if ranges:
-        parts = _parts(layer.blob.size, network.part_size or PART, network.connections)
-        streams = [_ranges(layer, parts, progress) for _ in range(network.connections)]
-        name = f"{network.connections} ranges side by side"
+        parts = _parts(layer.blob.size, network.part_size or PART, connections)
+        streams = [_ranges(layer, parts, progress) for _ in range(connections)]
+        name = f"{connections} ranges side by side"
         rates.append(await _timed(name, streams, seconds, progress))
-    return Link(reference, layer.blob.digest, first_byte, ranges, network.connections, tuple(rates))
+    return Link(reference, layer.blob.digest, first_byte, ranges, connections, tuple(rates))
 
 
 async def _first_byte(layer: Layer) -> tuple[float, bool]:

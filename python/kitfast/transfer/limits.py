@@ -73,7 +73,7 @@ class Limits:
     def __init__(
         self,
         *,
-        connections: int = CONNECTIONS,
+        connections: int | None = None,
         most_connections: int | None = None,
         blobs: int = BLOBS_SIDE_BY_SIDE,
         part_size: int | None = None,
@@ -86,10 +86,9 @@ class Limits:
         """Sets the budget.
 
         Args:
-            connections: how many to start with once fewer have been found too few; 1 means
-                one plain stream at a time.
-            most_connections: how many there may ever be; None grows to 32, but not
-                beyond a number that was set below the usual 8.
+            connections: how many there may be; 1 means one plain stream at a time. None starts
+                with 8, once fewer have been found too few, and grows to 32.
+            most_connections: how many there may ever be, where that is more.
             blobs: how many blobs are moved side by side.
             part_size: bytes per range request; None adapts it.
             bytes_ahead: bytes that may be on their way or not hashed yet; None
@@ -100,8 +99,9 @@ class Limits:
             cores: how many cores there are to work on; None asks the system.
         """
         self.ranges = ranges and (connections, most_connections) != (1, None)
-        if most_connections is None:
-            most_connections = connections if connections < CONNECTIONS else MOST_CONNECTIONS
+        if connections is None:
+            connections, most_connections = CONNECTIONS, most_connections or MOST_CONNECTIONS
+        most_connections = most_connections or connections
         self.most_connections = max(connections, most_connections)
         self._pace = Pace(connections, self.most_connections, cores or available_cores())
         self.connections = Gate(self._pace.width)
@@ -217,12 +217,16 @@ def forget_hosts() -> None:
 
 
 def shared(
-    *, connections: int, blobs: int, part_size: int | None, max_rate: int | None = None
+    *,
+    connections: int | None,
+    blobs: int,
+    part_size: int | None,
+    max_rate: int | None = None,
 ) -> Limits:
     """The budget that all transfers of the running event loop with these settings share.
 
     Args:
-        connections: how many to start with.
+        connections: how many there may be; None starts with 8 and grows to 32.
         blobs: how many blobs are moved side by side.
         part_size: bytes per range request; None adapts it.
         max_rate: bytes a second, all connections together; None for no limit.
@@ -243,6 +247,6 @@ def _default_bytes_ahead() -> int:
     return max(min(MOST_BYTES, share), LEAST_BYTES)
 
 
-_Settings = tuple[int, int, int | None, int | None]
+_Settings = tuple[int | None, int, int | None, int | None]
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Settings, Limits]]
 _shared = WeakKeyDictionary()

@@ -21,10 +21,11 @@ async def test_transfers_with_the_same_settings_share_one_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connections", "most", "ranges"), [(1, 1, False), (4, 4, True), (8, 32, True), (48, 48, True)]
+    ("connections", "most", "ranges"),
+    [(None, 32, True), (1, 1, False), (4, 4, True), (8, 8, True), (48, 48, True)],
 )
-def test_a_number_below_the_usual_is_a_ceiling_and_one_means_plain_streams(
-    connections: int, most: int, ranges: bool
+def test_a_number_that_is_given_is_a_ceiling_and_one_means_plain_streams(
+    connections: int | None, most: int, ranges: bool
 ) -> None:
     limits = Limits(connections=connections)
     assert limits.most_connections == most
