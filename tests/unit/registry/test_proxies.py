@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.support.scripted import scripted
 from yarl import URL
 
 from kitfast.errors import InvalidArgument
+from kitfast.registry import proxies
 from kitfast.registry.errcodes import Ask
 from kitfast.registry.proxies import Proxies
 from kitfast.registry.transport import Transport
@@ -88,11 +90,57 @@ def test_no_proxy(entry: str, address: str, covered: bool, monkeypatch: pytest.M
     assert (chosen(address) is None) is covered
 
 
-@pytest.mark.parametrize("text", ["socks5://user:word@p.test", "http://", "http://[", "ftp://p"])
-def test_addresses_that_are_none(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("socks5://user:word@p.test:1080", "socks5://p.test:1080"),
+        ("socks5://user:w://word@p.test", "socks5://p.test"),
+        ("user:word@word@[", "["),
+        ("http://", "http://"),
+        ("ftp://p", "ftp://p"),
+    ],
+)
+def test_addresses_that_are_none(text: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidArgument) as caught:
         Proxies(text)
+    assert f"--proxy (or KITFAST_PROXY): the proxy's address {shown} cannot" in str(caught.value)
     assert "word" not in f"{caught.value}", "a proxy's password is a secret"
+    monkeypatch.setenv("https_proxy", text)
+    with pytest.raises(InvalidArgument) as caught:
+        chosen("https://registry.test/")
+    assert f"https_proxy: the proxy's address {shown} cannot" in str(caught.value)
+    assert "word" not in f"{caught.value}", "a proxy's password is a secret"
+
+
+def test_an_address_that_is_not_needed_is_in_nobodys_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://p.test:1080")
+    assert chosen("http://registry.test/") is None, "nothing names a proxy for plain HTTP"
+    assert chosen("https://127.0.0.1:5000/") is None
+    assert chosen("https://registry.test/", "http://flag.test:1") == "http://flag.test:1"
+    monkeypatch.setenv("NO_PROXY", "*")
+    assert chosen("https://registry.test/") is None
+
+
+@pytest.mark.parametrize("scheme", ["socks4", "socks5", "SOCKS5h"])
+def test_socks_for_all_is_for_other_programs(
+    scheme: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxies._pass_over.cache_clear()
+    monkeypatch.setenv("all_proxy", f"{scheme}://user:word@p.test:1080")
+    with caplog.at_level(logging.WARNING, "kitfast"):
+        assert chosen("https://127.0.0.1:5000/") is None
+        assert not caplog.records, "nothing was passed over"
+        for scheme_of_registry in ("https", "http", "https"):
+            assert chosen(f"{scheme_of_registry}://registry.test/") is None
+    assert [record.getMessage() for record in caplog.records] == [
+        f"all_proxy={scheme}://p.test:1080 is ignored: SOCKS proxies cannot be used here"
+    ]
+
+
+def test_all_that_is_no_address_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "ftp://p.test")
+    with pytest.raises(InvalidArgument, match="ALL_PROXY"):
+        chosen("https://registry.test/")
 
 
 async def test_a_proxy_spoken_to_over_tls_is_held_to_the_trusted_authorities(
