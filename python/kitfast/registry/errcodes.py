@@ -20,6 +20,7 @@ BODY_LIMIT = 16 * 1024
 TEXT_LIMIT = 300
 MAX_ERRORS = 3
 
+PROXY = "the proxy wants credentials: http://USER:PASSWORD@HOST:PORT"
 AGAIN_LATER = "try again later; what has been moved so far is kept"
 
 HINTS = {
@@ -35,6 +36,14 @@ HINTS = {
     "TOOMANYREQUESTS": "wait, log in for a larger quota, or lower --concurrency",
     "UNSUPPORTED": "the registry does not offer this; its owner can say whether it could",
 }
+
+# What a storage says is between it and the registry: no account of ours is known there.
+STORAGE_REFUSED = (
+    "the address the registry gave may have expired: check this machine's clock; "
+    "otherwise ask whoever runs the registry's storage"
+)
+STORAGE_LOST = "the registry's storage does not hold it; ask whoever runs it"
+STORAGE = "ask whoever runs the registry's storage"
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ def error_for(
     network: Network | None = None,
     *,
     plain_http: bool = False,
+    storage: str | None = None,
 ) -> RegistryError:
     """Makes the exception for an answer that is not the one asked for.
 
@@ -84,6 +94,7 @@ def error_for(
         ask: What was asked.
         network: How the registry was reached, for commands in the hint.
         plain_http: Whether plain HTTP was spoken, for the hint.
+        storage: The host that answered, where it is not the registry but one it led to.
 
     Returns:
         The exception to raise; `status`, `code`, `transient`, `retry_after` say more.
@@ -91,13 +102,16 @@ def error_for(
     code, said = _parse(body)
     kind = _class(status, code)
     reason = said or _words(status, body)
-    if code == "NAME_UNKNOWN":
+    if storage is not None:
+        reason = f"the storage {storage} answers: {reason}"
+    elif code == "NAME_UNKNOWN":
         # Each registry has words of its own for it, and not all name what is missing.
         reason = "the registry has no such repository"
     flags = network.as_flags() if network is not None else ""
+    own = _hint(status, code, body, ask, plain_http, flags)
     return kind(
         f"{ask}: {reason} (HTTP {status})",
-        hint=_hint(status, code, body, ask, plain_http, flags),
+        hint=own if storage is None else _storage_hint(status),
         status=status,
         code=code,
         host=ask.host,
@@ -131,7 +145,7 @@ def _hint(
     if status == 405:
         return HINTS["UNSUPPORTED"]
     if status == 407:
-        return "the proxy wants credentials: http://USER:PASSWORD@HOST:PORT"
+        return PROXY
     if status == 413:
         return "a limit in the registry, or in the proxy before it, must be raised by its owner"
     if status == 429:
@@ -139,6 +153,16 @@ def _hint(
     if status == 507:
         return "the registry's disk is full"
     return AGAIN_LATER if status >= 500 else None
+
+
+def _storage_hint(status: int) -> str:
+    if status in (400, 401, 403):
+        return STORAGE_REFUSED
+    if status in (404, 410):
+        return STORAGE_LOST
+    if status == 407:
+        return PROXY
+    return AGAIN_LATER if status in TRANSIENT_STATUSES else STORAGE
 
 
 def _parse(body: bytes) -> tuple[str | None, str | None]:

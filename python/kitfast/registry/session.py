@@ -17,7 +17,7 @@ from .auth import Authorizer, Scope
 from .credentials import Credentials
 from .errcodes import BODY_LIMIT, Ask, error_for
 from .retry import refused, retrying, transient
-from .transport import Body, Transport, read_bounded, read_start
+from .transport import Body, Transport, peer_of, read_bounded, read_start
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -129,8 +129,15 @@ class Session:
         """Makes the exception for an answer nobody wanted, from the start of its body."""
         body = await read_start(response, BODY_LIMIT, ask)
         plain = response.url.scheme == "http"
+        own = same_origin(response.url, self.addresses.root)
         return error_for(
-            response.status, response.headers, body, ask, self.network, plain_http=plain
+            response.status,
+            response.headers,
+            body,
+            ask,
+            self.network,
+            plain_http=plain,
+            storage=None if own else peer_of(response.url),
         )
 
     async def open(

@@ -131,3 +131,12 @@ def test_an_unknown_repository_is_told_from_an_unknown_manifest() -> None:
 def test_commands_in_hints_reach_the_same_registry(status: int, code: str, command: str) -> None:
     error = error_for(status, {}, body(code), ASK, Network(plain_http=True))
     assert command in str(error.hint)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 410, 413, 429, 500, 501, 507])
+def test_no_hint_speaks_of_the_account_where_storage_answers(status: int) -> None:
+    for sent in (body("NAME_UNKNOWN"), body("UNAUTHORIZED"), b""):
+        error = error_for(status, {}, sent, ASK, storage="storage.test:9000")
+        assert "the storage storage.test:9000 answers: " in str(error)
+        assert error.hint and "kitfast" not in error.hint and "account" not in error.hint
+    assert ("the proxy wants credentials" in str(error.hint)) is (status == 407)

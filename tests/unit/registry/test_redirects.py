@@ -33,6 +33,10 @@ def ranged(request: web.Request) -> web.Response:
     return web.Response(status=206, body=DATA[part.start : end], headers=headers)
 
 
+def refused(_: web.Request) -> web.Response:
+    return web.Response(status=403)
+
+
 def basic_or_401(answer: Callable[[web.Request], web.StreamResponse]) -> Callable[..., object]:
     async def handler(request: web.Request) -> web.StreamResponse:
         if request.headers.get("Authorization") != BASIC.basic():
@@ -115,6 +119,39 @@ async def test_a_blob_missing_in_storage() -> None:
         with pytest.raises(NotInRegistry):
             await read(registry, DIGEST, len(DATA))
         assert len(behind.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (403, "this machine's clock"),
+        (404, "storage does not hold it"),
+        (409, "runs the registry's"),
+    ],
+)
+async def test_what_storage_refuses_is_not_blamed_on_the_account(status: int, hint: str) -> None:
+    said = '{"errors": [{"code": "DENIED", "message": "Expired"}]}'
+    async with AsyncExitStack() as stack:
+        behind, front = await storage_and_front(
+            stack, lambda _: web.Response(status=status, text=said)
+        )
+        registry = await stack.enter_async_context(registry_at(front, login=BASIC))
+        with pytest.raises(RegistryError) as caught:
+            await read(registry, DIGEST, len(DATA))
+    assert f"the storage {behind.host} answers: Expired (HTTP {status})" in str(caught.value)
+    assert str(caught.value).startswith(f"{front.host}/models/one: cannot read the blob")
+    assert hint in str(caught.value.hint)
+    assert "X-Sig" not in f"{caught.value} {caught.value.hint}", "a signed address is a secret"
+
+
+async def test_what_the_registry_refuses_itself_is() -> None:
+    async with AsyncExitStack() as stack:
+        front = await stack.enter_async_context(scripted(basic_or_401(refused)))  # type: ignore[arg-type]
+        registry = await stack.enter_async_context(registry_at(front, login=BASIC))
+        with pytest.raises(RegistryError) as caught:
+            await read(registry, DIGEST, len(DATA))
+    assert "storage" not in str(caught.value)
+    assert "the account has no right" in str(caught.value.hint)
 
 
 async def test_the_same_host_keeps_authorization() -> None:
