@@ -13,7 +13,7 @@ from yarl import URL
 
 from ..errors import ConnectionFailed, ProtocolError, RangeRefused
 from .auth import Scope, scope_for
-from .errcodes import Ask, clean
+from .errcodes import Ask, clean, refuse_encoded
 from .loan import Loan, lend
 from .session import Session
 from .transport import peer_of
@@ -165,9 +165,7 @@ class Blobs:
         size: int,
     ) -> BlobStream:
         peer = peer_of(response.url)
-        encoding = response.headers.get("Content-Encoding", "identity").lower()
-        if encoding != "identity":
-            raise ProtocolError(f"{ask}: {peer} sends it encoded, which nobody asked for")
+        refuse_encoded(response.headers, ask, peer)
         ranged = start is not None and end is not None
         if response.status == 206:
             if not ranged:

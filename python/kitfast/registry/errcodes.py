@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from ..errors import AuthenticationFailed, NotInRegistry, RegistryError
+from ..errors import AuthenticationFailed, NotInRegistry, ProtocolError, RegistryError
 from ..settings import Network
 from .retry import TRANSIENT_STATUSES, retry_after
 
@@ -75,6 +75,29 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
+def refuse_encoded(headers: Mapping[str, str], ask: Ask, peer: str) -> None:
+    """Refuses a body that was compressed on its way: its bytes are not the ones named.
+
+    Args:
+        headers: The answer's headers.
+        ask: What was asked.
+        peer: The host that answered.
+
+    Raises:
+        ProtocolError: It is encoded, although only `identity` was asked for.
+    """
+    if _is_encoded(headers):
+        raise ProtocolError(
+            f"{ask}: {peer} sends it encoded, which nobody asked for",
+            hint="whoever runs the registry must switch off compression in it, "
+            "or in the proxy before it",
+        )
+
+
+def _is_encoded(headers: Mapping[str, str]) -> bool:
+    return headers.get("Content-Encoding", "").strip().lower() not in ("", "identity")
+
+
 def error_for(
     status: int,
     headers: Mapping[str, str],
@@ -99,6 +122,9 @@ def error_for(
     Returns:
         The exception to raise; `status`, `code`, `transient`, `retry_after` say more.
     """
+    if _is_encoded(headers):
+        # The status says enough; what is encoded would show as noise.
+        body = b""
     code, said = _parse(body)
     kind = _class(status, code)
     reason = said or _words(status, body)

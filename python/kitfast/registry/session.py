@@ -15,7 +15,7 @@ from ..settings import Network
 from .addresses import Addresses, location, same_origin
 from .auth import Authorizer, Scope
 from .credentials import Credentials
-from .errcodes import BODY_LIMIT, Ask, error_for
+from .errcodes import BODY_LIMIT, Ask, error_for, refuse_encoded
 from .retry import refused, retrying, transient
 from .transport import Body, Transport, peer_of, read_bounded, read_start
 
@@ -79,6 +79,7 @@ class Session:
 
         Raises:
             RegistryError: The registry refused, for good or until patience ran out.
+            ProtocolError: The body is too long, or encoded.
             ConnectionFailed: No connection held.
         """
 
@@ -87,6 +88,9 @@ class Session:
                 method, url, ask=ask, scope=scope, expect=expect, headers=headers, body=body
             )
             async with sent as response:
+                if method == "GET":
+                    # Nobody looks into the bodies of the others.
+                    refuse_encoded(response.headers, ask, peer_of(response.url))
                 taken = b"" if method == "HEAD" else await read_bounded(response, limit, ask)
                 return Answer(response.status, response.headers, taken, response.url)
 

@@ -14,7 +14,7 @@ from yarl import URL
 from ..errors import AuthenticationFailed, ProtocolError
 from .addresses import location
 from .credentials import Login
-from .errcodes import Ask, error_for
+from .errcodes import Ask, error_for, refuse_encoded
 from .retry import retrying
 from .transport import Transport, read_bounded
 
@@ -167,6 +167,7 @@ class TokenServer:
             )
         if response.status != 200:
             raise error_for(response.status, response.headers, answer, purpose)
+        refuse_encoded(response.headers, purpose, self.realm_host)
         return _parse(answer, started, purpose)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -140,3 +141,9 @@ def test_no_hint_speaks_of_the_account_where_storage_answers(status: int) -> Non
         assert "the storage storage.test:9000 answers: " in str(error)
         assert error.hint and "kitfast" not in error.hint and "account" not in error.hint
     assert ("the proxy wants credentials" in str(error.hint)) is (status == 407)
+
+
+def test_an_encoded_refusal_is_told_by_its_status() -> None:
+    sent = gzip.compress(body("DENIED", "no"), mtime=0)
+    error = error_for(418, {"Content-Encoding": "gzip"}, sent, ASK)
+    assert str(error).endswith("I'm a Teapot (HTTP 418)")
