@@ -6,13 +6,10 @@ import asyncio
 import io
 import logging
 import posixpath
-import threading
-from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from kitfast import _core, offload, settings
 from kitfast.kitfile.match import Unpackable
@@ -23,6 +20,7 @@ from kitfast.modelkit.members import Extent, candidates, find, missing
 from kitfast.modelkit.ranges import read_range
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.resolve import parse_address
+from kitfast.modelkit.worker import Worker
 from kitfast.progress import Callback
 from kitfast.settings import Network
 from kitfast.store import locks
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from kitfast.modelkit.filelist import ListedFile, ListedLayer
     from kitfast.oci.descriptor import Descriptor
     from kitfast.registry.client import Registry
-
-T = TypeVar("T")
 
 log = logging.getLogger("kitfast")
 
@@ -131,7 +127,7 @@ async def open(
     Reading raises `Corrupt` where a group is not what was published of it.
     """
     folder, network = home or settings.home(), network or settings.network()
-    worker = _Worker()
+    worker = Worker()
     job = _Opening(worker, folder, network, progress, unverified, file_digests)
     try:
         return await asyncio.to_thread(job.run, reference, clean(path))
@@ -140,63 +136,11 @@ async def open(
         raise
 
 
-class _Worker:
-    """A loop on a thread, as the file outlives the call that opened it and its loop."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="kitfast-open", daemon=True
-        )
-        self._lock, self._closed = threading.Lock(), False
-        self._thread.start()
-        self.stack = AsyncExitStack()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What a coroutine returns that runs on the loop.
-
-        Raises:
-            ValueError: there is no loop any more.
-            concurrent.futures.CancelledError: it was closed meanwhile.
-        """
-        return self.submit(work).result()
-
-    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Starts a coroutine on the loop; raises `ValueError` as `run`."""
-        with self._lock:
-            if self._closed:
-                work.close()
-                raise ValueError("the file is closed")
-            return asyncio.run_coroutine_threadsafe(work, self._loop)
-
-    def close(self) -> None:
-        """Ends what still runs, such as the work of an `open` that was given up."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            ending = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
-        try:
-            ending.result()
-        finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
-
-    async def _end(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        # Whoever waits for one on another thread would do so for ever.
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self.stack.aclose()
-
-
 @dataclass
 class _Opening:
     """One call of `open`; `run` is called on a thread of its own."""
 
-    worker: _Worker
+    worker: Worker
     folder: Path
     network: Network
     progress: Callback | None
