@@ -10,8 +10,9 @@ import aiohttp
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from ..errors import ProtocolError, RegistryError
+from ..errors import ConnectionFailed, ProtocolError, RegistryError
 from ..settings import Network
+from . import tls
 from .addresses import Addresses, location, same_origin
 from .auth import Authorizer, Scope
 from .credentials import Credentials
@@ -44,6 +45,7 @@ class Session:
         self._authorizer = Authorizer(host, network, credentials, self.transport)
 
     async def __aenter__(self) -> Session:
+        await tls.check(self.network)
         await self.transport.__aenter__()
         return self
 
@@ -167,7 +169,11 @@ class Session:
         headers = dict(headers or {})
         seen = {url}
         while True:
-            response = await self._authorized(method, url, ask, scope, headers, body)
+            try:
+                response = await self._authorized(method, url, ask, scope, headers, body)
+            except ConnectionFailed as error:
+                await tls.explain(error)
+                raise
             if response.status not in REDIRECTS:
                 return response
             response.close()
