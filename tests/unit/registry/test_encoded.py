@@ -1,4 +1,4 @@
-"""Answers that come compressed although nobody asked for it: refused as what they are."""
+"""Answers that come compressed unasked are refused, and called what they are."""
 
 from __future__ import annotations
 
