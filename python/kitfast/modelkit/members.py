@@ -37,18 +37,14 @@ def candidates(kit: Kit, path: str) -> list[Unpackable]:
     return found
 
 
-def find(kit: Kit, item: Unpackable, path: str, read: Callable[[int, int], bytes]) -> Extent | None:
-    """Looks for a file in a layer, whose bytes `read(offset, length)` gives; None if not there.
+def find(item: Unpackable, path: str, read: Callable[[int, int], bytes]) -> Extent | None:
+    """Looks for a file in a layer whose bytes `read(offset, length)` gives; None if not there.
+
+    The layer must not be compressed.
 
     Raises:
-        InvalidArgument: the layer is compressed: nothing in it has a place of its own.
         Corrupt, UnsafeMember: the layer is no good tar.
     """
-    if item.compression != "none":
-        raise InvalidArgument(
-            f"{path}: is in a layer that is compressed with {item.compression}",
-            hint=f"unpack it: kitfast unpack {kit.reference} --include {path}",
-        )
     size = item.descriptor.size
     if item.shape == "raw":
         return Extent(item, 0, size)
@@ -62,6 +58,14 @@ def find(kit: Kit, item: Unpackable, path: str, read: Callable[[int, int], bytes
             return None
         elif kind == "member" and posixpath.join(item.under, name) == path:
             return Extent(item, offset, length)
+
+
+def compressed(kit: Kit, path: str, how: str) -> InvalidArgument:
+    """The error for a file in a layer that is compressed: nothing there has a place of its own."""
+    return InvalidArgument(
+        f"{path}: is in a layer that is compressed with {how}",
+        hint=f"unpack it: kitfast unpack {kit.reference} --include {path}",
+    )
 
 
 def missing(kit: Kit, path: str) -> NotFound:

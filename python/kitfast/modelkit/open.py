@@ -16,7 +16,7 @@ from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.names import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
-from kitfast.modelkit.members import Extent, candidates, find, missing
+from kitfast.modelkit.members import Extent, candidates, compressed, find, missing
 from kitfast.modelkit.ranges import read_range
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.resolve import parse_address
@@ -150,7 +150,11 @@ class _Opening:
 
     def run(self, reference: str, path: str) -> KitFile:
         store, kit, registry = self.worker.run(self._enter(reference))
+        packed = None
         for item in candidates(kit, path):
+            if item.compression != "none":
+                packed = packed or item.compression
+                continue
             digest = item.descriptor.digest
             local = store.blobs.size(digest) == item.descriptor.size
             if not local and registry is not None and not self.unverified:
@@ -164,10 +168,11 @@ class _Opening:
                 read: Read = store.blobs.blob(digest).read
             else:
                 read = self._ranges(registry, kit, item)
-            found = find(kit, item, path, read)
+            found = find(item, path, read)
             if found is not None:
                 return KitFile(path, found, read, local, self.worker.close)
-        raise missing(kit, path)
+        # Told by the manifest alone, unless the file might have been in another layer.
+        raise missing(kit, path) if packed is None else compressed(kit, path, packed)
 
     async def _enter(self, reference: str) -> tuple[Home, Kit, Registry | None]:
         stack = self.worker.stack
