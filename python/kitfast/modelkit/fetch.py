@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from kitfast.modelkit.ranges import Window
     from kitfast.registry.client import Registry
     from kitfast.transfer.limits import Limits
-
-
-log = logging.getLogger("kitfast")
 
 #: Seconds between two looks whether another process is done with a blob.
 BUSY_SECONDS = 0.2
@@ -134,14 +130,12 @@ async def _opened(layer: Descriptor, landing_of: Callable[[], _core.Landing]) ->
     Two that unpack one kit into one folder may each have begun with another layer: if one
     gave up where the other was faster, both might.
     """
-    told = False
+    waiting = locks.Waiting(layer.digest)
     while True:
         try:
             return await offload.run(landing_of)
         except Busy:
-            if not told:
-                log.info("%s: another process receives it; waiting for that", layer.digest)
-            told = True
+            waiting.goes_on()
             await asyncio.sleep(BUSY_SECONDS)
 
 

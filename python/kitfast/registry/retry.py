@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from ..errors import ConnectionFailed, RegistryError
@@ -22,6 +25,51 @@ ATTEMPTS = 6
 FIRST_DELAY = 0.5
 # A server may ask for hours; a person at a terminal would rather see the error.
 LONGEST_DELAY = 60.0
+# A pause this long looks like a program that hangs to whoever does not know of it.
+LONG_PAUSE = 10.0
+
+# Set on a failure that has had all its tries: a request whose token cannot be had must not
+# try six times what was tried six times.
+TRIED = "tried"
+
+log = logging.getLogger("kitfast")
+
+_asking: ContextVar[bool] = ContextVar("asking", default=False)
+_hurried: ContextVar[bool] = ContextVar("hurried", default=False)
+
+
+def asking() -> bool:
+    """Whether the code that runs is within `retrying`: it asks something, and will again."""
+    return _asking.get()
+
+
+def hurried() -> bool:
+    """Whether somebody else can answer as well, so that nothing is worth a second try."""
+    return _hurried.get()
+
+
+@contextmanager
+def in_a_hurry() -> Iterator[None]:
+    """Lets every request of the block, and of tasks it starts, have one try only."""
+    with _held(_hurried):
+        yield
+
+
+@contextmanager
+def _held(variable: ContextVar[bool]) -> Iterator[None]:
+    # Set back by value: a token is of no use where a forgotten coroutine is closed.
+    before = variable.get()
+    variable.set(True)
+    try:
+        yield
+    finally:
+        variable.set(before)
+
+
+def tell_pause(failure: object, seconds: float) -> None:
+    """Says in the log what failed, where, and when it is tried again."""
+    level = logging.WARNING if seconds >= LONG_PAUSE else logging.INFO
+    log.log(level, "%s; next try in %.1f s", failure, seconds)
 
 
 def transient(error: BaseException) -> bool:
@@ -83,7 +131,7 @@ async def retrying(
 
     Args:
         action: Makes the request once; must be safe to repeat.
-        attempts: How often it is run at most.
+        attempts: How often it is run at most; once when `in_a_hurry`.
         may_retry: Says whether a failure is worth another attempt.
 
     Returns:
@@ -92,11 +140,18 @@ async def retrying(
     Raises:
         Whatever the last attempt raised.
     """
-    for attempt in range(1, attempts):
+    with _held(_asking):
+        for attempt in range(1, 1 if hurried() else attempts):
+            try:
+                return await action()
+            except (RegistryError, ConnectionFailed) as error:
+                if not may_retry(error) or hasattr(error, TRIED):
+                    raise
+                pause = delay(attempt, error)
+                tell_pause(error, pause)
+            await asyncio.sleep(pause)
         try:
             return await action()
         except (RegistryError, ConnectionFailed) as error:
-            if not may_retry(error):
-                raise
-            await asyncio.sleep(delay(attempt, error))
-    return await action()
+            setattr(error, TRIED, True)
+            raise

@@ -10,14 +10,46 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from time import monotonic
 
 from kitfast.store.files import file_error
 
 #: Seconds between two tries; far below what a user notices, far above what a core notices.
 RETRY_SECONDS = 0.05
+#: A wait this long looks like a program that hangs to whoever does not know of it.
+LONG_WAIT_SECONDS = 10.0
+
+log = logging.getLogger("kitfast")
+
+
+class Waiting:
+    """Tells of a wait for another process: when it begins, and louder when it lasts."""
+
+    def __init__(self, what: str) -> None:
+        """Waits for nothing yet; `what` is what the other process has."""
+        self._what = what
+        self._since: float | None = None
+        self._warned = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was anything to wait for."""
+        return self._since is not None
+
+    def goes_on(self) -> None:
+        """Takes note that it is still to be waited."""
+        now = monotonic()
+        if self._since is None:
+            self._since = now
+            log.info("%s: another process works on it; waiting for that", self._what)
+        waited = now - self._since
+        if waited >= LONG_WAIT_SECONDS and not self._warned:
+            self._warned = True
+            log.warning("%s: still waiting for the other process after %.0f s", self._what, waited)
 
 
 @contextlib.contextmanager
@@ -74,8 +106,8 @@ def alone(path: Path) -> Iterator[bool]:
 async def exclusive(path: Path) -> AsyncIterator[bool]:
     """Holds `path` alone, waiting for it; yields whether somebody else had it before."""
     with _opened(path) as handle:
-        waited = False
+        waiting = Waiting(path.name)
         while not _take(handle, fcntl.LOCK_EX):
-            waited = True
+            waiting.goes_on()
             await asyncio.sleep(RETRY_SECONDS)
-        yield waited
+        yield waiting.begun

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from kitfast.errors import AuthenticationFailed, ConnectionFailed, RegistryError
+from kitfast.registry.retry import tell_pause
 from kitfast.transfer.ends import Named
 from kitfast.transfer.limits import Limits, Patience
 from kitfast.transfer.plan import MIB
@@ -82,7 +83,16 @@ class Trouble:
         self._failures += 1
         if self._failures >= self._limits.patience.attempts:
             self._give_up(failure)
-        await asyncio.sleep(pause(self._failures, self._limits.patience, failure))
+        seconds = pause(self._failures, self._limits.patience, failure)
+        tell_pause(self._named(failure), seconds)
+        await asyncio.sleep(seconds)
+
+    def _named(self, failure: BaseException) -> str:
+        """What failed, with where and of what; most failures say that themselves."""
+        said = str(failure)
+        if said.startswith(self._place):
+            return said
+        return f"{self._place}: {self._blob.digest[:19]}: {said}"
 
     def _slow_down(self, failure: BaseException) -> None:
         if getattr(failure, "status", None) in TOO_MANY:
