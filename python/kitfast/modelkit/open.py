@@ -20,6 +20,7 @@ from kitfast.modelkit.members import Extent, candidates, compressed, find, missi
 from kitfast.modelkit.ranges import read_range
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.resolve import parse_address
+from kitfast.modelkit.space import require_room
 from kitfast.modelkit.worker import Worker
 from kitfast.progress import Callback
 from kitfast.settings import Network
@@ -120,7 +121,8 @@ async def open(
 
     Raises:
         NotFound, NotInRegistry: no such kit, or no such file in it.
-        InvalidArgument: the file is in a compressed layer.
+        InvalidArgument: the file is in a compressed layer; nothing of it was fetched.
+        NoSpace: what has to be fetched does not fit into the store; told before it is.
         DigestMismatch: the layer that was fetched is not what the manifest says, or the
             file is not what was published of it.
 
@@ -162,7 +164,7 @@ class _Opening:
                 if single is not None:
                     extent, content = single
                     return KitFile(path, extent, content, True, self.worker.close)
-                self.worker.run(self._fetch(store, kit, item, registry))
+                self.worker.run(self._fetch(store, kit, item, registry, path))
                 local = True
             if local or registry is None:
                 read: Read = store.blobs.blob(digest).read
@@ -209,6 +211,7 @@ class _Opening:
         async with locks.exclusive(store.blob_lock(file.digest)):
             content = store.blobs.content(file.digest, file.size)
             if content is None:
+                require_room(store.folder, file.digest, file.size, f"for {path}")
                 source = self._source(kit, registry)
                 name_and_size = (file.digest, file.size)
 
@@ -267,12 +270,15 @@ class _Opening:
             Arrivals(),
         )
 
-    async def _fetch(self, store: Home, kit: Kit, item: Unpackable, registry: Registry) -> None:
+    async def _fetch(
+        self, store: Home, kit: Kit, item: Unpackable, registry: Registry, path: str
+    ) -> None:
         layer = item.descriptor
         shape = "tar" if item.core_shape == "tar" else "whole"
         source = self._source(kit, registry)
         async with locks.exclusive(store.blob_lock(layer.digest)):
             if store.blobs.size(layer.digest) != layer.size:
+                require_room(store.folder, layer.digest, layer.size, f"for the layer of {path}")
                 await land(
                     source,
                     layer,

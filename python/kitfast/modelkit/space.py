@@ -79,6 +79,15 @@ def require_rooms(folder: Path, rooms: Sequence[Room]) -> None:
     require_space(folder, sum(room.needed for room in rooms), why)
 
 
+def require_room(store: Path, digest: str, size: int, why: str) -> None:
+    """Checks that a blob fits into a store, or what an earlier try for it has left to fetch.
+
+    Raises:
+        NoSpace: it does not; the message says what is needed, why, and what is there.
+    """
+    require_space(store, max(0, size - held(store / "landing", digest)), why)
+
+
 def held(staging: Path, digest: str) -> int:
     """Bytes of the disk that an earlier try for this blob has taken already, in `staging`."""
     total = 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.support.faults import FaultyRegistry
@@ -34,10 +36,12 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def push(registry: FaultyRegistry, folder: Path, compression: str) -> str:
+def push(
+    registry: FaultyRegistry, folder: Path, compression: str = "none", *, listed: bool = False
+) -> str:
     reference, home = f"{registry.host}/some/kit:v1", folder.parent / "packed"
     kitfast.pack(folder, tags=[reference], compression=compression, home=home)
-    kitfast.push(reference, home=home, network=PLAIN, file_digests=False)
+    kitfast.push(reference, home=home, network=PLAIN, file_digests=listed)
     registry.sent.clear()
     return reference
 
@@ -53,3 +57,27 @@ def test_a_compressed_layer(
     assert f"kitfast unpack {reference} --include a/one.bin" in str(told.value.hint)
     # The config, with the Kitfile in it, is all that came.
     assert sum(registry.sent.values()) < 2_000
+
+
+@pytest.mark.parametrize("listed", [False, True], ids=["layer", "file"])
+def test_what_does_not_fit(
+    tmp_path: Path,
+    registry: FaultyRegistry,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    listed: bool,
+) -> None:
+    if listed:
+        (folder / "a/rest.bin").write_bytes(os.urandom(2 << 20))
+    reference, home = push(registry, folder, listed=listed), tmp_path / "home"
+    disk = SimpleNamespace(f_blocks=1 << 30, f_bavail=SIZE - 1, f_frsize=1)
+    monkeypatch.setattr("kitfast.modelkit.space.os.statvfs", lambda folder: disk)
+    with pytest.raises(errors.NoSpace) as told:
+        kitfast.open(reference, "a/one.bin", home=home, network=PLAIN)
+    what = "" if listed else "the layer of "
+    assert re.search(rf"needed \(for {what}a/one.bin\), but only 299,999 are free", str(told.value))
+    assert (told.value.needed == SIZE) is listed  # type: ignore[attr-defined]
+    assert sum(registry.sent.values()) < 2_000
+    disk.f_bavail *= 10
+    with kitfast.open(reference, "a/one.bin", home=home, network=PLAIN) as file:
+        assert file.read() == (folder / "a/one.bin").read_bytes()
