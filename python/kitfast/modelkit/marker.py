@@ -6,12 +6,14 @@ import contextlib
 import errno
 import json
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kitfast.errors import AlreadyExists, Corrupt, FileError, InvalidArgument
+from kitfast.kitfile.names import clean
 from kitfast.store.files import file_error, read_bounded, write_atomically
 
 KIND = "kitfast unpacked"
@@ -19,6 +21,12 @@ KIND = "kitfast unpacked"
 _LIMIT = 256 << 20
 # The second in which every content of the store was changed, as the core writes it.
 _SENTINEL_SECOND = 1
+# The second in which every marker was changed, of September 2001. A kit may hold a file that
+# reads like a marker, but cannot choose its time: nobody takes times from tars, so a file of
+# a kit has the time it came at, or the store's sentinel. A time, and not an inode or a time
+# of creation, because volumes keep it: fsGroup, a new mount or `rsync -t` change those. It
+# holds off kits, not people: who may write to a volume may write markers there.
+_MARKER_SECOND = 10**9
 
 
 @dataclass(frozen=True)
@@ -136,18 +144,13 @@ class Marker:
             verified: what the weakest of them was held against, "layer" or "file".
 
         Raises:
-            InvalidArgument: one of the files has the marker's own name.
+            InvalidArgument: one of the files has the marker's own name; it is removed.
             FileError: the marker cannot be written, or a file has gone meanwhile.
         """
-        files: dict[str, list[int]] = {}
-        place = self.path.parent.resolve() / self.path.name
-        root = self.directory.resolve()
-        for name in sorted(set(names)):
-            if root / name == place:
-                raise InvalidArgument(
-                    f"{self.path}: is a file of the kit", hint="name another file for the marker"
-                )
-            files[name] = _stamp(self.directory / name, needed=True)
+        unique = sorted(set(names))
+        if self.take_back(unique):
+            raise self._is_taken()
+        files = {name: _stamp(self.directory / name, needed=True) for name in unique}
         said = {
             "kind": KIND,
             "digest": digest,
@@ -157,6 +160,46 @@ class Marker:
             "files": files,
         }
         write_atomically(self.path, json.dumps(said).encode() + b"\n")
+        _set_apart(self.path)
+
+    def refuse(self, names: Iterable[str]) -> None:
+        """Refuses files that are to come, where one would come to the marker's place.
+
+        Raises:
+            InvalidArgument: one would.
+        """
+        place = self.path.parent.resolve() / self.path.name
+        root = self.directory.resolve()
+        if place.is_relative_to(root) and str(place.relative_to(root)) in map(clean, names):
+            raise self._is_taken()
+
+    def take_back(self, names: Iterable[str]) -> bool:
+        """Removes the file in the marker's place, if it is one of these of the kit.
+
+        Whoever waits for the marker must not take it for one. Names can lie: a folder may be
+        mounted twice, or not tell `A` from `a`.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            FileError: it cannot be removed.
+        """
+        try:
+            there = os.lstat(self.path)
+        except OSError:
+            return False  # None is there, or none that could be waited for.
+        for name in names:
+            with contextlib.suppress(OSError):  # It has gone, and is not the one.
+                if os.path.samestat(there, os.lstat(self.directory / name)):
+                    self.clear()
+                    return True
+        return False
+
+    def _is_taken(self) -> InvalidArgument:
+        return InvalidArgument(
+            f"{self.path}: is a file of the kit", hint="name another file for the marker"
+        )
 
     def _choice(self) -> dict[str, list[str]]:
         choice = self.choice
@@ -173,6 +216,7 @@ class Marker:
             data = b""
         if data is None:
             return None
+        is_ours = _second(self.path) == _MARKER_SECOND
         said: Any = None
         with contextlib.suppress(ValueError, RecursionError):
             said = json.loads(data)
@@ -182,7 +226,7 @@ class Marker:
                 path=self.path,
                 hint="name another file for the marker",
             )
-        return said if _is_sound(said) else None
+        return said if is_ours and _is_sound(said) else None
 
 
 def _is_sound(said: dict[str, Any]) -> bool:
@@ -194,8 +238,41 @@ def _is_sound(said: dict[str, Any]) -> bool:
         and isinstance(parents, list)
         and all(isinstance(parent, str) for parent in parents)
         and isinstance(files, dict)
-        and not any("\0" in name for name in files)
+        # One that names nothing would hold of any folder.
+        and bool(files)
+        and all(_is_inside(name) for name in files)
+        and all(_is_stamp(stamp) for stamp in files.values())
     )
+
+
+def _is_inside(name: str) -> bool:
+    return "\0" not in name and not name.startswith("/") and ".." not in name.split("/")
+
+
+def _is_stamp(stamp: Any) -> bool:
+    """Whether it is that of a file: there is none of a file that is not there."""
+    return isinstance(stamp, list) and len(stamp) > 1 and all(type(one) is int for one in stamp)
+
+
+def _set_apart(path: Path) -> None:
+    """Gives a marker the time that no file of a kit has."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            os.utime(handle, (time.time(), _MARKER_SECOND))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise file_error(error, path) from error
+
+
+def _second(path: Path) -> int | None:
+    """The second in which a file was changed; None where it has gone."""
+    try:
+        return path.stat().st_mtime_ns // 10**9
+    except OSError:
+        return None
 
 
 def _stamp(path: Path, *, needed: bool = False) -> list[int]:

@@ -107,7 +107,10 @@ async def unpack(
         )
         job.include, job.exclude = list(include), list(exclude)
         job.file_digests, job.unverified = file_digests, unverified
-        job.marker, job.said = vouching, said
+        if vouching is not None:
+            from kitfast.modelkit.voucher import Voucher
+
+            job.voucher = Voucher(vouching, said, job.targets)
         try:
             return await job.run(parsed, wanted, remote)
         except AlreadyExists as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,9 @@ from kitfast.together import together
 from kitfast.transfer.account import Flow
 
 if TYPE_CHECKING:
-    from kitfast.modelkit.marker import Marked, Marker
+    from kitfast.modelkit.marker import Marked
     from kitfast.modelkit.parts import Part
+    from kitfast.modelkit.voucher import Voucher
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class Job:
         self.unverified = False
         self.uses_lists = False
         self.ways: set[str] = set()
-        self.marker: Marker | None = None
-        self.said: Marked | None = None
+        self.voucher: Voucher | None = None
         self.whole: Whole | None = None
         self.targets: dict[str, _core.Target] = {}
         self.made: list[Path] = []
@@ -120,7 +119,7 @@ class Job:
                 self.include,
                 self.exclude,
             )
-            if self.marker is not None:
+            if self.voucher is not None:
                 self.targets[under].remember()
         return self.targets[under]
 
@@ -140,18 +139,21 @@ class Job:
 
         kits = [kit async for kit in chain(reference, resolve)]
         digest, parents = kits[0].digest, tuple(kit.digest for kit in kits[1:])
-        if self.marker is not None:
-            if self.said and (self.said.digest, self.said.parents) == (digest, parents):
-                return await unchanged(self.said, self.directory)
-            self.marker.clear()
         choices = [(kits[0], wanted)]
         for parent in kits[1:]:
             narrowed = wanted.for_parent()
             if narrowed is not None:
                 choices.append((parent, narrowed))
+        if self.voucher is not None:
+            said = self.voucher.said
+            if said and (said.digest, said.parents) == (digest, parents):
+                return await unchanged(said, self.directory)
+            self.voucher.refuse_known(choices, _core.Patterns(self.include, self.exclude))
+            self.voucher.marker.clear()
         try:
             picked = [await self._pick(kit, chosen) for kit, chosen in choices]
-            self._refuse_unverified()
+            if self.voucher is not None:
+                self.voucher.refuse_unverified()
             # How much comes of layers that are not wanted whole is known later.
             coming = [
                 (item, local[str(kit.reference)])
@@ -188,8 +190,8 @@ class Job:
                 f"{reference}: no file in it fits what was asked for, and none was written"
             )
         try:
-            if self.marker is not None:
-                await self._vouch(self.marker, digest, parents)
+            if self.voucher is not None:
+                await self.voucher.vouch(digest, parents, self._verified())
         except (AlreadyExists, InvalidArgument):
             await self._finish()
             raise
@@ -220,26 +222,9 @@ class Job:
         # One that is there and the same to the byte is as good as ours.
         (await self._target()).put("Kitfile", yaml.to_bytes(kit.kitfile))
 
-    def _refuse_unverified(self) -> None:
-        if self.marker is not None:
-            kept = sum(target.kept for target in self.targets.values())
-            self.marker.refuse_unverified(kept)
-
     async def _finish(self) -> None:
         for target in self.targets.values():
             await offload.run(target.finish)
-
-    async def _vouch(self, marker: Marker, digest: str, parents: Sequence[str]) -> None:
-        """Writes the marker, last of all but tidying up: a kill before that loses nothing."""
-        for target in self.targets.values():
-            await offload.run(target.settle)
-        self._refuse_unverified()
-        names = [
-            os.path.join(under, name)  # noqa: PTH118 (names need not be text)
-            for under, target in self.targets.items()
-            for name in target.remembered()
-        ]
-        await offload.run(marker.write, digest, parents, names, self._verified())
 
     async def _room(self, item: Unpackable, is_local: bool) -> Room:
         """What a whole layer needs of the disk: a link to the store needs nothing."""
@@ -259,6 +244,8 @@ class Job:
 
     def _tidy(self) -> None:
         """After a failure, leaves folders of ours only where they hold what a retry can use."""
+        if self.voucher is not None:
+            self.voucher.give_way()
         staging = [self.directory / under / STAGING for under in self.targets]
         for folder in (*staging, *reversed(self.made)):
             with contextlib.suppress(OSError):
@@ -334,6 +321,8 @@ class Job:
                 )
                 rooms: list[Room] = []
                 for item, part, target in zip(items, parts, targets, strict=True):
+                    if part is not None and self.voucher is not None:
+                        self.voucher.refuse(item.under, [file.name for file in part.files])
                     staging = self._staging(item)
                     rooms.append(
                         await offload.run(room_for_part, part, target, staging)
@@ -366,7 +355,7 @@ class Job:
         from kitfast.modelkit.ranges import RangesRefused
 
         try:
-            await fetch_part(source, part, target, vouch=self.marker is not None)
+            await fetch_part(source, part, target, vouch=self.voucher is not None)
         except RangesRefused as error:
             self.arrivals.warnings.append(f"{error}: {part.layer.digest} is fetched whole")
             return False

@@ -158,9 +158,13 @@ async def test_other_files_are_left_alone(kit: Kit, text: str) -> None:
 
 
 async def test_a_name_of_the_kits_own_is_refused(kit: Kit) -> None:
-    with pytest.raises(errors.InvalidArgument, match="a file of the kit"):
-        await kit.unpack(marker=kit.target / "README.md")
-    assert kit.is_whole()
+    for name in ("README.md", "Kitfile", "shards"):
+        with pytest.raises(errors.InvalidArgument, match="a file of the kit"):
+            await kit.unpack(marker=kit.target / name)
+        assert not kit.target.exists(), "the Kitfile has told it: nothing need be written"
+    # What is not asked for is not in the way.
+    await kit.unpack(marker=kit.target / "README.md", exclude=["README.md"])
+    assert (await kit.unpack(marker=kit.target / "README.md", exclude=["README.md"])).unchanged
 
 
 @pytest.mark.parametrize(
@@ -169,7 +173,11 @@ async def test_a_name_of_the_kits_own_is_refused(kit: Kit) -> None:
         {"digest": 1},
         {"files": []},
         {"files": {"a\0b": [1, 1]}},
+        {"files": {}},
+        {"files": {"there is none": []}},
         {"files": {"/etc/passwd": None}},
+        {"files": {"/no/such/file": [1, 1]}},
+        {"files": {"../home/x": [1, 1]}},
         {"parents": [None]},
         {"verified": "none"},
         {"verified": ["layer"]},
@@ -182,6 +190,7 @@ async def test_a_forged_marker_vouches_for_nothing(kit: Kit, change: dict[str, A
     said = json.loads(kit.marker.read_text()) | change
     assert said["kind"] == KIND
     kit.marker.write_text(json.dumps(said))
+    os.utime(kit.marker, (10**9, 10**9))
     assert not (await kit.unpack(overwrite=True)).unchanged
     assert json.loads(kit.marker.read_text())["digest"] == kit.digest
 
