@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import logging
 import posixpath
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kitfast import _core, offload, settings
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.names import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
+from kitfast.modelkit.file import KitFile, Read
 from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
 from kitfast.modelkit.members import Extent, candidates, compressed, find, missing
 from kitfast.modelkit.ranges import read_range
@@ -32,67 +31,12 @@ if TYPE_CHECKING:
     from kitfast.oci.descriptor import Descriptor
     from kitfast.registry.client import Registry
 
-log = logging.getLogger("kitfast")
+__all__ = ["KitFile", "open"]
 
-Read = Callable[[int, int], bytes]
+log = logging.getLogger("kitfast")
 
 #: Bytes of one ranged request when a file is read from its start to its end.
 BUFFER = 4 << 20
-
-
-class KitFile(io.RawIOBase):
-    """One file of a kit, to be read at any place; thread-safe like any raw file is not.
-
-    Attributes:
-        name: its path in the kit.
-        size: its bytes.
-        verified: every byte was held against a digest before it is given out: the layer's,
-            or the file's own that was published beside the kit.
-    """
-
-    def __init__(
-        self, name: str, extent: Extent, read: Read, verified: bool, close: Callable[[], None]
-    ) -> None:
-        super().__init__()
-        self.name, self.size, self.verified = name, extent.size, verified
-        self._start, self._read, self._close = extent.offset, read, close
-        self._at = 0
-
-    def readable(self) -> bool:
-        """Always: it is what the file is for."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always, also from a registry: reads are ranges."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves to a place, which may be behind the end."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self.size}[whence]
-        if base + offset < 0:
-            raise ValueError(f"{self.name}: no place before the start")
-        self._at = base + offset
-        return self._at
-
-    def tell(self) -> int:
-        """The place the next read starts at."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """Fills the buffer as far as there are bytes."""
-        if self.closed:
-            raise ValueError(f"{self.name}: the file is closed")
-        length = max(0, min(len(buffer), self.size - self._at))
-        if length:
-            buffer[:length] = self._read(self._start + self._at, length)
-        self._at += length
-        return length
-
-    def close(self) -> None:
-        """Lets go of the store and the registry."""
-        if not self.closed:
-            super().close()
-            self._close()
 
 
 async def open(
