@@ -137,6 +137,11 @@ class Job:
                 with self.arrivals.account.during("registry"):
                     return await fetch(registry, one)
 
+        if self._is_choosy():
+            from kitfast.modelkit.published import takes_lists
+
+            # As the caller named the kit, and not as kits name the ones their models come from.
+            self.uses_lists = takes_lists(reference, self.file_digests)
         kits = [kit async for kit in chain(reference, resolve)]
         digest, parents = kits[0].digest, tuple(kit.digest for kit in kits[1:])
         choices = [(kits[0], wanted)]
@@ -169,6 +174,8 @@ class Job:
                     await self._put_kitfile(kit)
             # A parent's model first, as in kit: the kit itself has the last word.
             for (kit, _), items in reversed(list(zip(choices, picked, strict=True))):
+                for item in items:
+                    (await self._target(item.under)).rank(item.descriptor.digest)
                 if local[str(kit.reference)]:
                     await self._from_store(items)
                 else:
@@ -308,10 +315,8 @@ class Job:
             if self._is_choosy():
                 from kitfast.modelkit.choose import choose
                 from kitfast.modelkit.parts import room_for_part
-                from kitfast.modelkit.published import takes_lists
 
                 targets = [await self._target(item.under) for item in items]
-                self.uses_lists = takes_lists(reference, self.file_digests)
                 parts = await choose(
                     source,
                     kit,
