@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Mapping
 
 import aiohttp
 from yarl import URL
 
 from .. import _core
-from ..errors import ProtocolError
+from ..errors import KitfastError, ProtocolError
 from ..settings import Network
 from . import tls
 from .errcodes import Ask
 from .proxies import Proxies
-from .unreachable import connection_error
+from .retry import asking, hurried, tell_pause
+from .unreachable import connection_error, turned_away
 
-CONNECT_SECONDS = 30.0
+# Linux asks again after 1, 3, 7 and 15 seconds: whoever lets all of that pass is not there.
+CONNECT_SECONDS = 20.0
+# A host that has taken no connection at all may have lost some packets, so that it is worth
+# a second and a third try; all of it takes a minute, after which the address is to blame.
+FIRST_CONTACT_SECONDS = 2.25 * CONNECT_SECONDS
+# What was started together, such as a registry and the job that reads from it, comes up
+# within seconds. No more of them, as a port that is mistyped must be told of soon.
+REFUSED_PAUSES = (1.0, 1.5, 2.5)
 # Pull-through caches fetch a blob whole before its first byte comes.
 FIRST_BYTE_SECONDS = 300.0
+# Everything else is looked up; gateways, which have seen slower ones, give it a minute, too.
+ANSWER_SECONDS = 60.0
 # Signed storage addresses come in one header; 32 KiB holds the longest seen tenfold.
 HEADER_LIMIT = 32 * 1024
 HEADER_COUNT = 128
@@ -36,6 +47,7 @@ class Transport:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._reached: set[str] = set()
+        self._sought: dict[str, float] = {}
         self._proxies = Proxies(network.proxy)
         self._contexts: dict[bool, ssl.SSLContext] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -46,12 +58,6 @@ class Transport:
         self._session = aiohttp.ClientSession(
             # No limit here: the transfers' own budget grows and shrinks while they run.
             connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, keepalive_timeout=60),
-            timeout=aiohttp.ClientTimeout(
-                total=None,
-                connect=None,
-                sock_connect=CONNECT_SECONDS,
-                sock_read=FIRST_BYTE_SECONDS,
-            ),
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={
@@ -80,6 +86,9 @@ class Transport:
     ) -> aiohttp.ClientResponse:
         """Sends one request and returns the answer when its headers are there.
 
+        A host that refuses the first connections of all is given some seconds to come up;
+        a request that was sent is not sent again.
+
         Args:
             method: HTTP method.
             url: Where to; sent exactly as it is encoded.
@@ -95,28 +104,66 @@ class Transport:
             ConnectionFailed: No answer came.
             ProtocolError: What came is not HTTP.
         """
-        assert self._session is not None, "used outside its context"
-        plain = url.scheme == "http"
-        proxy = self._proxies.for_url(url)
-        # A proxy may be spoken to over TLS whatever is asked of it.
-        encrypted = not plain or (proxy is not None and proxy.scheme == "https")
-        context = await self._context(with_identity) if encrypted else None
+        peer, proxy = peer_of(url), self._proxies.for_url(url)
+        context = await self._context_for(url, proxy, with_identity)
+        self._sought.setdefault(peer, time.monotonic())
+        pauses = iter(() if hurried() else REFUSED_PAUSES)
+        while True:
+            try:
+                response = await self._request(method, url, headers, body, proxy, context)
+            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+                failure = self._failure(error, ask, url)
+                early = turned_away(error) and peer not in self._reached
+                pause = next(pauses, None) if early else None
+                if pause is None:
+                    raise failure from error
+                tell_pause(failure, pause)
+            else:
+                self._reached.add(peer)
+                return response
+            await asyncio.sleep(pause)
+
+    def _failure(self, error: BaseException, ask: Ask, url: URL) -> KitfastError:
+        """What is raised for a request without an answer."""
         peer = peer_of(url)
-        try:
-            response = await self._session.request(
-                method,
-                url,
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                proxy=proxy,
-                ssl=context if context is not None else True,
-            )
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            reached = peer in self._reached
-            raise connection_error(error, ask, peer, plain_http=plain, reached=reached) from error
-        self._reached.add(peer)
-        return response
+        reached = peer in self._reached
+        late = time.monotonic() - self._sought[peer] >= FIRST_CONTACT_SECONDS
+        return connection_error(
+            error,
+            ask,
+            peer,
+            plain_http=url.scheme == "http",
+            reached=reached,
+            given_up=late and not reached,
+        )
+
+    async def _request(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: Body,
+        proxy: URL | None,
+        context: ssl.SSLContext | None,
+    ) -> aiohttp.ClientResponse:
+        assert self._session is not None, "used outside its context"
+        return await self._session.request(
+            method,
+            url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            proxy=proxy,
+            ssl=context if context is not None else True,
+            timeout=_patience(method, url),
+        )
+
+    async def _context_for(
+        self, url: URL, proxy: URL | None, with_identity: bool
+    ) -> ssl.SSLContext | None:
+        # A proxy may be spoken to over TLS whatever is asked of it.
+        encrypted = url.scheme != "http" or (proxy is not None and proxy.scheme == "https")
+        return await self._context(with_identity) if encrypted else None
 
     async def _context(self, with_identity: bool) -> ssl.SSLContext:
         async with self._making:
@@ -125,6 +172,21 @@ class Transport:
                     tls.context, self.network, with_identity=with_identity
                 )
         return self._contexts[with_identity]
+
+
+def _patience(method: str, url: URL) -> aiohttp.ClientTimeout:
+    """How long a request may take to connect, and to bring its first and its next bytes.
+
+    The bytes of blobs are not asked for in `retrying`, but for a few small ones.
+    """
+    small_blob = method == "GET" and "/blobs/" in url.path and "/blobs/uploads/" not in url.path
+    soon = asking() and not small_blob
+    return aiohttp.ClientTimeout(
+        total=None,
+        connect=None,
+        sock_connect=CONNECT_SECONDS,
+        sock_read=ANSWER_SECONDS if soon else FIRST_BYTE_SECONDS,
+    )
 
 
 def peer_of(url: URL) -> str:

@@ -21,7 +21,13 @@ KEPT = "what has been moved so far is kept: run the same command again"
 
 
 def connection_error(
-    error: BaseException, ask: Ask, peer: str, *, plain_http: bool, reached: bool = True
+    error: BaseException,
+    ask: Ask,
+    peer: str,
+    *,
+    plain_http: bool,
+    reached: bool = True,
+    given_up: bool = False,
 ) -> KitfastError:
     """Makes the exception for a request that got no answer, or half of one.
 
@@ -32,6 +38,7 @@ def connection_error(
         plain_http: Whether plain HTTP was spoken to it.
         reached: Whether it answered before; a host that never did is more likely
             misspelt than in trouble, so another attempt is not worth its time.
+        given_up: Whether it has taken no first connection for so long that it will not.
 
     Returns:
         ConnectionFailed; ProtocolError when the peer does not speak HTTP as it must;
@@ -50,9 +57,15 @@ def connection_error(
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL):
         hint = "leave out --plain-http: the server may speak HTTPS" if plain_http else None
         return ProtocolError(f"{ask}: {peer} does not answer in HTTP", hint=hint)
-    reason, hint, again = _why(error, plain_http, reached)
+    reason, hint, again = _why(error, plain_http, reached, given_up)
     where = "" if peer == ask.host else f"{peer}: "
     return ConnectionFailed(f"{ask}: {where}{reason}", hint=hint, transient=again, host=ask.host)
+
+
+def turned_away(error: BaseException) -> bool:
+    """Whether a host, or the proxy before it, was there but let nobody connect."""
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else None
+    return isinstance(inner, ConnectionRefusedError)
 
 
 def _proxy_refused(error: aiohttp.ClientHttpProxyError, ask: Ask) -> KitfastError:
@@ -70,7 +83,9 @@ def _proxy_refused(error: aiohttp.ClientHttpProxyError, ask: Ask) -> KitfastErro
     )
 
 
-def _why(error: BaseException, plain_http: bool, reached: bool) -> tuple[str, str | None, bool]:
+def _why(
+    error: BaseException, plain_http: bool, reached: bool, given_up: bool
+) -> tuple[str, str | None, bool]:
     """What broke, what to do, and whether another attempt may help."""
     cause = _tls_cause(error)
     if cause is not None:
@@ -79,12 +94,12 @@ def _why(error: BaseException, plain_http: bool, reached: bool) -> tuple[str, st
         temporary = getattr(error.os_error, "errno", None) == socket.EAI_AGAIN
         return "its name cannot be resolved", "check the name and the DNS", temporary
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "no connection in time", NOT_THERE, True
+        return "no connection in time", NOT_THERE, not given_up
     if isinstance(error, asyncio.TimeoutError):
         return "no answer in time", KEPT, True
     if isinstance(error, aiohttp.ClientConnectorError):
-        refused = isinstance(error.os_error, ConnectionRefusedError)
-        return "connection refused" if refused else _os_text(error), NOT_THERE, reached
+        reason = "connection refused" if turned_away(error) else _os_text(error)
+        return reason, NOT_THERE, reached
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientPayloadError):
         hint = "leave out --plain-http if the server speaks HTTPS" if plain_http else KEPT
         return "the connection broke", hint, True

@@ -117,7 +117,10 @@ async def test_a_connection_that_breaks_once(waits: list[float]) -> None:
         assert len(server.seen) == 2
 
 
-async def test_a_host_that_was_never_there_is_not_waited_for(waits: list[float]) -> None:
+async def test_a_host_that_was_never_there_is_not_waited_for(
+    waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kitfast.registry.transport.REFUSED_PAUSES", (0.01,))
     async with scripted(failing(0, 200)) as server:
         gone = registry_at(server)
     async with gone as registry:
