@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,13 @@ from ..together import NOT_NEEDED
 from .blobs import BlobStream
 from .client import Fetched, Registry
 from .credentials import Credentials
+from .retry import in_a_hurry
+
+# What a mirror is asked beside blobs is small, and the registry itself stands behind it: one
+# that has not answered by now saves nobody any time. Caches that ask upstream first fit in.
+ANSWER_SECONDS = 10.0
+# The first blob of all that a mirror is asked for; a cache may fetch it before it sends it.
+FIRST_BLOB_SECONDS = 60.0
 
 CONFIG = "config.json"
 # A list of hosts; more is no configuration.
@@ -55,6 +62,7 @@ class Mirrored(Registry):
         self._stack = AsyncExitStack()
         self._refused: dict[str, set[str]] = {}
         self._served: dict[str, set[str]] = {}
+        self._proven: set[str] = set()
 
     async def __aenter__(self) -> Mirrored:
         await super().__aenter__()
@@ -106,14 +114,19 @@ class Mirrored(Registry):
         async with AsyncExitStack() as stack:
             for mirror in self._asked(digest):
                 blob = mirror.get_blob(repository, digest, start=start, end=end, size=size)
+                proven = mirror.host in self._proven
+                patience = None if proven else FIRST_BLOB_SECONDS
                 try:
-                    stream = await stack.enter_async_context(blob)
+                    stream = await _soon(mirror, stack.enter_async_context(blob), patience)
                 except KitfastError as error:
                     self._refuse(mirror, digest, error)
+                    if isinstance(error, ConnectionFailed) and not proven:
+                        self._pass_over(mirror)
                     continue
                 except asyncio.CancelledError as stop:
                     self._give_up(mirror, digest, stop)
                     raise
+                self._proven.add(mirror.host)
                 self._served.setdefault(digest, set()).add(mirror.host)
                 try:
                     yield stream
@@ -136,6 +149,13 @@ class Mirrored(Registry):
         """Blames a mirror that was too slow, but not one whose answer was not needed."""
         if NOT_NEEDED not in stop.args:
             self._refuse(mirror, digest, None)
+            if mirror.host not in self._proven:
+                self._pass_over(mirror)
+
+    def _pass_over(self, mirror: Registry) -> None:
+        """Asks a mirror for nothing any more; others may have found out at the same time."""
+        if mirror in self._mirrors:
+            self._mirrors.remove(mirror)
 
     def _refuse(self, mirror: Registry, what: str, error: Exception | None) -> None:
         self._refused.setdefault(what, set()).add(mirror.host)
@@ -144,18 +164,41 @@ class Mirrored(Registry):
     async def _first(
         self,
         what: str,
-        ask: Callable[[Registry], Awaitable[T]],
-        ask_own: Callable[[], Awaitable[T]],
+        ask: Callable[[Registry], Coroutine[Any, Any, T]],
+        ask_own: Callable[[], Coroutine[Any, Any, T]],
     ) -> T:
         for mirror in self._asked(what):
             try:
-                return await ask(mirror)
+                return await _soon(mirror, ask(mirror), ANSWER_SECONDS)
             except KitfastError as error:
                 self._refuse(mirror, what, error)
                 if isinstance(error, ConnectionFailed) or getattr(error, "transient", False):
                     # It is not there, or in trouble: that took long enough to find out.
-                    self._mirrors.remove(mirror)
+                    self._pass_over(mirror)
         return await ask_own()
+
+
+async def _soon(mirror: Registry, work: Coroutine[Any, Any, T], seconds: float | None) -> T:
+    """Asks a mirror once, however it fails, and waits no longer than so many seconds.
+
+    Raises:
+        ConnectionFailed: It did not answer in time.
+    """
+    with in_a_hurry():
+        task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
+            raise ConnectionFailed(
+                f"{mirror.host}: no answer within {seconds:g} seconds", host=mirror.host
+            )
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel(NOT_NEEDED)
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # of no use any more, but asyncio wants it looked at
 
 
 def mirrored(own: Registry, home: Path, credentials: Credentials) -> Registry:
