@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload, settings
+from kitfast.errors import InternalError
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.names import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.file import KitFile, Read
-from kitfast.modelkit.kit import Kit, fetch, find_local, need_local
+from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
 from kitfast.modelkit.members import Extent, candidates, compressed, find, missing
-from kitfast.modelkit.ranges import read_range
+from kitfast.modelkit.ranges import RangesRefused, read_range, registry_of
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.resolve import parse_address
 from kitfast.modelkit.space import require_room
@@ -24,7 +25,7 @@ from kitfast.modelkit.worker import Worker
 from kitfast.progress import Callback
 from kitfast.settings import Network
 from kitfast.store import locks
-from kitfast.store.home import Home, opened
+from kitfast.store.home import Home, opened, opened_if_there
 
 if TYPE_CHECKING:
     from kitfast.modelkit.filelist import ListedFile, ListedLayer
@@ -92,96 +93,116 @@ class _Opening:
     progress: Callback | None
     unverified: bool
     file_digests: bool | None
+    _store: Home | None = None
     _lists: dict[str, ListedLayer] | None = None
 
     def run(self, reference: str, path: str) -> KitFile:
-        store, kit, registry = self.worker.run(self._enter(reference))
+        kit, source = self.worker.run(self._enter(reference))
         packed = None
         for item in candidates(kit, path):
             if item.compression != "none":
                 packed = packed or item.compression
                 continue
-            digest = item.descriptor.digest
-            local = store.blobs.size(digest) == item.descriptor.size
-            if not local and registry is not None and not self.unverified:
-                single = self.worker.run(self._single(store, kit, item, registry, path))
-                if single is not None:
-                    extent, content = single
-                    return KitFile(path, extent, content, True, self.worker.close)
-                self.worker.run(self._fetch(store, kit, item, registry, path))
-                local = True
-            if local or registry is None:
-                read: Read = store.blobs.blob(digest).read
-            else:
-                read = self._ranges(registry, kit, item)
-            found = find(item, path, read)
+            found = self._in_layer(kit, source, item, path)
             if found is not None:
-                return KitFile(path, found, read, local, self.worker.close)
+                return found
         # Told by the manifest alone, unless the file might have been in another layer.
         raise missing(kit, path) if packed is None else compressed(kit, path, packed)
 
-    async def _enter(self, reference: str) -> tuple[Home, Kit, Registry | None]:
+    def _in_layer(
+        self, kit: Kit, source: Source | None, item: Unpackable, path: str
+    ) -> KitFile | None:
+        layer = item.descriptor
+        verified = True
+        if source is None or self._has(layer):
+            read = self._from_store(layer)
+        elif self.unverified:
+            read, verified = self._ranges(source, layer), False
+        else:
+            single = self.worker.run(self._single(kit, source, item, path))
+            if single is not None:
+                return KitFile(path, *single, True, self.worker.close)
+            self.worker.run(self._fetch(source, item, path))
+            read = self._from_store(layer)
+        found = find(item, path, read)
+        if found is None:
+            return None
+        return KitFile(path, found, read, verified, self.worker.close)
+
+    async def _enter(self, reference: str) -> tuple[Kit, Source | None]:
+        """The kit, and where its layers come from; None where that is the store alone."""
         stack = self.worker.stack
         parsed = parse_address(reference)
-        # Held as long as the file is open: nothing it reads is pruned.
-        store = await stack.enter_async_context(opened(self.folder))
-        kit = find_local(store, parsed)
-        if kit is not None or parsed.is_local:
-            return store, kit or need_local(store, parsed), None
+        # Held as long as the file is open: nothing it reads is pruned. Only the store can hold
+        # a local kit; others can do without one.
+        store_of = opened if parsed.is_local else opened_if_there
+        self._store = await stack.enter_async_context(store_of(self.folder))
+        kit = find_local(self._store, parsed) if self._store is not None else None
+        if kit is not None:
+            return kit, None
+        if parsed.is_local:
+            raise not_here(parsed)
         connection = connected(parsed, self.folder, self.network)
         registry = await stack.enter_async_context(connection)
-        return store, await fetch(registry, parsed), registry
+        return await fetch(registry, parsed), self._source(registry, parsed.repository)
+
+    def _source(self, registry: Registry, repository: str) -> Source:
+        limits = limits_for(self.network)
+        return Source(registry, repository, limits, self.network, self.progress, Arrivals())
+
+    async def _home(self) -> Home:
+        """The store, to keep something in; only then is it made."""
+        if self._store is None:
+            self._store = await self.worker.stack.enter_async_context(opened(self.folder))
+        return self._store
+
+    def _has(self, layer: Descriptor) -> bool:
+        return self._store is not None and self._store.blobs.size(layer.digest) == layer.size
+
+    def _from_store(self, layer: Descriptor) -> Read:
+        if self._store is None:
+            raise InternalError("a layer of the store, and no store")
+        return self._store.blobs.blob(layer.digest).read
+
+    def _content(self, file: ListedFile) -> Read | None:
+        if self._store is None:
+            return None
+        content = self._store.blobs.content(file.digest, file.size)
+        return None if content is None else content.read
 
     async def _single(
-        self, store: Home, kit: Kit, item: Unpackable, registry: Registry, path: str
+        self, kit: Kit, source: Source, item: Unpackable, path: str
     ) -> tuple[Extent, Read] | None:
         """The file alone, by groups or fetched into the store; None if it cannot be."""
-        from kitfast.modelkit.parts import is_worth_it, land_file
-        from kitfast.modelkit.ranges import RangesRefused
+        from kitfast.modelkit.parts import is_worth_it
 
-        layer = item.descriptor
-        listed = await self._listed(kit, item, registry)
+        listed = await self._listed(kit, source, item)
         name = posixpath.relpath(path, item.under) if item.under else path
         files = listed.files if listed is not None else ()
         file = next((one for one in files if one.name == name), None)
         if listed is None or file is None:
             return None
-        if store.blobs.content(file.digest, file.size) is None:
-            by_groups = await self._by_groups(self._source(kit, registry), layer, listed, file)
-            if by_groups is not None:
-                return Extent(item, 0, file.size), by_groups
-            if not is_worth_it(layer, file.size):
-                return None
-        async with locks.exclusive(store.blob_lock(file.digest)):
-            content = store.blobs.content(file.digest, file.size)
-            if content is None:
-                require_room(store.folder, file.digest, file.size, f"for {path}")
-                source = self._source(kit, registry)
-                name_and_size = (file.digest, file.size)
-
-                def landing_of() -> _core.Landing:
-                    return _core.Landing.into_store(store.blobs, *name_and_size, "whole")
-
-                try:
-                    await land_file(source, layer, file, landing_of)
-                except RangesRefused:
-                    # The layer comes whole; the room of what was begun is needed for it.
-                    await offload.run(lambda: landing_of().discard())
-                    return None
-                content = store.blobs.content(file.digest, file.size)
+        extent, layer = Extent(item, 0, file.size), item.descriptor
+        content = self._content(file)
+        if content is not None:
+            return extent, content
+        by_groups = await self._by_groups(source, layer, listed, file)
+        if by_groups is not None:
+            return extent, by_groups
+        if not is_worth_it(layer, file.size) or not await self._fetch_file(source, layer, file):
+            return None
         # An empty file has no content, and is never read.
-        read = (lambda offset, length: b"") if content is None else content.read
-        return Extent(item, 0, file.size), read
+        return extent, self._content(file) or (lambda offset, length: b"")
 
-    async def _listed(self, kit: Kit, item: Unpackable, registry: Registry) -> ListedLayer | None:
+    async def _listed(self, kit: Kit, source: Source, item: Unpackable) -> ListedLayer | None:
         from kitfast.modelkit.published import find as find_lists
         from kitfast.modelkit.published import takes_lists
 
         if item.core_shape != "tar" or not takes_lists(kit.reference, self.file_digests):
             return None
         if self._lists is None:
-            repository, layers = kit.reference.repository, kit.manifest.layers
-            self._lists, warnings = await find_lists(registry, repository, kit.digest, layers)
+            where = (registry_of(source), source.repository)
+            self._lists, warnings = await find_lists(*where, kit.digest, kit.manifest.layers)
             for warning in warnings:
                 log.warning("%s", warning)
         return self._lists.get(item.descriptor.digest)
@@ -191,7 +212,6 @@ class _Opening:
     ) -> Read | None:
         """Reads a file by groups, from the first one on; None where that cannot be done."""
         from kitfast.modelkit.groups import GroupReader, known_groups
-        from kitfast.modelkit.ranges import RangesRefused
 
         groups = await known_groups(source, listed, file)
         if groups is None:
@@ -204,36 +224,43 @@ class _Opening:
             return None
         return reader.read
 
-    def _source(self, kit: Kit, registry: Registry) -> Source:
-        return Source(
-            registry,
-            kit.reference.repository,
-            limits_for(self.network),
-            self.network,
-            self.progress,
-            Arrivals(),
-        )
+    async def _fetch_file(self, source: Source, layer: Descriptor, file: ListedFile) -> bool:
+        """Brings a file into the store; False where the registry serves no parts of layers."""
+        from kitfast.modelkit.parts import land_file
 
-    async def _fetch(
-        self, store: Home, kit: Kit, item: Unpackable, registry: Registry, path: str
-    ) -> None:
-        layer = item.descriptor
+        store = await self._home()
+
+        def landing_of() -> _core.Landing:
+            return _core.Landing.into_store(store.blobs, file.digest, file.size, "whole")
+
+        async with locks.exclusive(store.blob_lock(file.digest)):
+            if self._content(file) is None:
+                require_room(store.folder, file.digest, file.size, f"for {file.name}")
+                try:
+                    await land_file(source, layer, file, landing_of)
+                except RangesRefused:
+                    # The layer comes whole; the room of what was begun is needed for it.
+                    await offload.run(lambda: landing_of().discard())
+                    return False
+        return True
+
+    async def _fetch(self, source: Source, item: Unpackable, path: str) -> None:
+        """Brings a whole layer into the store."""
+        layer, store = item.descriptor, await self._home()
         shape = "tar" if item.core_shape == "tar" else "whole"
-        source = self._source(kit, registry)
-        async with locks.exclusive(store.blob_lock(layer.digest)):
-            if store.blobs.size(layer.digest) != layer.size:
-                require_room(store.folder, layer.digest, layer.size, f"for the layer of {path}")
-                await land(
-                    source,
-                    layer,
-                    lambda: _core.Landing.into_store(store.blobs, layer.digest, layer.size, shape),
-                )
 
-    def _ranges(self, registry: Registry, kit: Kit, item: Unpackable) -> Read:
-        layer = item.descriptor
+        def landing_of() -> _core.Landing:
+            return _core.Landing.into_store(store.blobs, layer.digest, layer.size, shape)
+
+        async with locks.exclusive(store.blob_lock(layer.digest)):
+            if not self._has(layer):
+                require_room(store.folder, layer.digest, layer.size, f"for the layer of {path}")
+                await land(source, layer, landing_of)
+
+    def _ranges(self, source: Source, layer: Descriptor) -> Read:
+        where = (registry_of(source), source.repository, layer)
 
         def read(offset: int, length: int) -> bytes:
-            where = (registry, kit.reference.repository, layer)
             return self.worker.run(read_range(*where, offset, length))
 
         return read
