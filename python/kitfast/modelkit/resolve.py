@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +20,7 @@ from kitfast.settings import Network
 from kitfast.store import locks
 from kitfast.store.files import read_bounded, write_atomically
 from kitfast.store.home import opened
+from kitfast.store.trees import Trees
 
 #: What addresses of kits may begin with; `kit://` is what KServe's storage containers take.
 SCHEMES = ("oci://", "kit://", "modelkit://")
@@ -71,13 +71,11 @@ async def resolve(
     # All the while, so that nobody clears away a lock that is held.
     async with opened(folder):
         digest = await _digest(parsed, folder, network)
-        name = _tree_name(digest, filters)
-        tree = folder / "trees" / name
-        async with locks.exclusive(folder / "locks" / f"tree-{name}"):
+        trees, name = Trees(folder), _tree_name(digest, filters)
+        tree, partial = trees.whole(name), trees.partial(name)
+        async with locks.exclusive(trees.lock(name)):
             if tree.is_dir():
                 return Resolved(str(tree), digest, 0)
-            # Under another name until it is whole: that a tree is there means it is complete.
-            partial = folder / "trees" / f".{name}"
             exact = Reference(parsed.registry, parsed.repository, digest=digest)
             done = await unpack(
                 digest if parsed.is_local else str(exact),
@@ -105,26 +103,37 @@ async def forget(
 ) -> Forgotten:
     """Removes the folders that `resolve` made for a kit, whatever their filters.
 
-    A program that still reads a file of theirs keeps it until it closes it.
+    Also what one that was killed left of a folder; one that is at work is left alone. A
+    program that still reads a file of theirs keeps it until it closes it.
 
     Raises:
         NotInRegistry: there is no such kit.
+        FileError: a folder cannot be removed.
     """
     parsed = parse_address(reference)
     folder = home or settings.home()
+    removed: list[str] = []
     async with opened(folder):
         digest = await _digest(parsed, folder, network)
-        whole = _tree_name(digest, ())
-        trees = [path for path in (folder / "trees").glob(f"{whole}*") if path.is_dir()]
-        for tree in trees:
-            async with locks.exclusive(folder / "locks" / f"tree-{tree.name}"):
-                # Gone at once for those who ask, and only then taken apart.
-                gone = tree.with_name(f".gone-{tree.name}")
-                # One that was killed here before may have left some of it.
-                await offload.run(shutil.rmtree, gone, ignore_errors=True)
-                await offload.run(tree.rename, gone)
-                await offload.run(shutil.rmtree, gone)
-    return Forgotten(digest, tuple(str(tree) for tree in sorted(trees)))
+        trees = Trees(folder)
+        for name in trees.names(_tree_name(digest, ())):
+            whole, partial = trees.whole(name), trees.partial(name)
+            if whole.is_dir():
+                async with locks.exclusive(trees.lock(name)):
+                    removed += await _remove(trees, whole, partial)
+            else:
+                # Who holds it makes the folder now, which may take hours.
+                with locks.alone(trees.lock(name)) as free:
+                    removed += await _remove(trees, partial) if free else []
+    return Forgotten(digest, tuple(removed))
+
+
+async def _remove(trees: Trees, *paths: Path) -> list[str]:
+    """Removes those that are there; somebody else may have been faster."""
+    there = [path for path in paths if path.is_dir()]
+    for path in there:
+        await offload.run(trees.remove, path)
+    return [str(path) for path in there]
 
 
 def parse_address(text: str) -> Reference:

@@ -38,10 +38,7 @@ async def test_a_kit_is_fetched_once_and_stays(
     assert (again.path, again.fetched) == (first.path, 0)
     docs = await aio.resolve(target, filters=["docs"], home=home, network=PLAIN)
     assert [path.name for path in Path(docs).iterdir()] == ["README.md"]
-    left = Path(first.path).with_name(f".gone-{Path(first).name}") / "of a forget that was killed"
-    left.mkdir(parents=True)
     gone = await aio.forget(target, home=home, network=PLAIN)
-    assert not left.parent.exists()
     assert set(gone.paths) == {first.path, docs.path}
     assert not any(Path(path).exists() for path in gone.paths)
     assert (await aio.resolve(target, home=home, network=PLAIN)).fetched == pushed.size
