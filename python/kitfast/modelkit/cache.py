@@ -12,7 +12,7 @@ from kitfast.progress import Callback, Reporter
 from kitfast.store.home import Home, opened
 
 #: What each folder of a home is for, in the order it is shown.
-FOLDERS = ("contents", "recipes", "manifests", "references", "landing", "cache")
+FOLDERS = ("contents", "recipes", "manifests", "references", "landing", "cache", "trees")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ async def cache_info(*, home: Path | None = None) -> CacheInfo:
 async def cache_prune(*, home: Path | None = None) -> Freed:
     """Drops what no reference reaches; partial transfers are kept, so they can go on.
 
+    So are the folders that `resolve` made, and those it was killed making.
+
     Raises:
         InvalidArgument: another process is using the home.
     """
@@ -82,7 +84,8 @@ async def cache_prune(*, home: Path | None = None) -> Freed:
 async def cache_clear(*, home: Path | None = None) -> Freed:
     """Drops partial transfers and remembered digests, and what no reference reaches.
 
-    Kits stay: `kitfast remove --all --force` removes those.
+    Kits stay: `kitfast remove --all --force` removes those. So do whole folders that
+    `resolve` made, which `forget` removes.
 
     Raises:
         InvalidArgument: another process is using the home.

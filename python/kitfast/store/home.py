@@ -17,6 +17,7 @@ from kitfast.store import locks
 from kitfast.store.files import file_error
 from kitfast.store.manifests import Manifests
 from kitfast.store.references import References
+from kitfast.store.trees import Trees
 
 log = logging.getLogger("kitfast")
 
@@ -51,7 +52,8 @@ class Home:
         with locks.alone(self.folder / IN_USE) as free:
             if not free:
                 return None
-            return self._prune(meter)
+            # Last, so that nothing in its way keeps the store from being pruned.
+            return self._prune(meter) + Trees(self.folder).sweep()
 
     def _prune(self, meter: _core.Meter | None) -> int:
         keep: set[str] = set()
@@ -76,9 +78,13 @@ class Home:
         return [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
 
     def try_clear(self) -> bool:
-        """Drops partial transfers and remembered digests, unless another process is at work."""
+        """Drops partial transfers and remembered digests, unless another process is at work.
+
+        Also folders that are half-made: `resolve` is at work as long as it makes one.
+        """
         with locks.alone(self.folder / IN_USE) as free:
             if free:
+                Trees(self.folder).clear()
                 for name in ("landing", "cache", "locks"):
                     shutil.rmtree(self.folder / name, ignore_errors=True)
             return free

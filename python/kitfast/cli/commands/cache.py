@@ -19,7 +19,7 @@ def info(session: Session) -> None:
 def prune(session: Session) -> None:
     """Free what no kit needs any more.
 
-    Kits and partial transfers stay.
+    Kits, partial transfers and the folders of `kitfast resolve` stay.
     """
     from kitfast import aio
 
@@ -29,7 +29,8 @@ def prune(session: Session) -> None:
 def clear(session: Session) -> None:
     """Free partial transfers, and what no kit needs.
 
-    Kits stay: `kitfast remove --all --force` removes those.
+    Kits stay: `kitfast remove --all --force` removes those. So do folders that `kitfast
+    resolve` has completed: `--forget` removes those.
     """
     from kitfast import aio
 
