@@ -17,7 +17,7 @@ from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.file import KitFile, Read
 from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
 from kitfast.modelkit.members import Extent, candidates, compressed, find, missing
-from kitfast.modelkit.ranges import RangesRefused, read_range, registry_of
+from kitfast.modelkit.ranges import RangesRefused, read_paced, registry_of
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.resolve import parse_address
 from kitfast.modelkit.space import require_room
@@ -258,9 +258,7 @@ class _Opening:
                 await land(source, layer, landing_of)
 
     def _ranges(self, source: Source, layer: Descriptor) -> Read:
-        where = (registry_of(source), source.repository, layer)
-
         def read(offset: int, length: int) -> bytes:
-            return self.worker.run(read_range(*where, offset, length))
+            return self.worker.run(read_paced(source, layer, offset, length))
 
         return read

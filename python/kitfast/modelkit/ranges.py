@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from kitfast.errors import ProtocolError, RangeRefused
@@ -79,21 +80,39 @@ def registry_of(source: Source) -> Registry:
 
 
 async def read_paced(source: Source, layer: Descriptor, offset: int, length: int) -> bytes:
-    """Reads a small range of a layer at the pace of its source; as `read_range`."""
-    limits = source.limits
-    async with limits.unmeasured:
+    """Reads a range of a layer at the pace of its source; as `read_range`."""
+    limits, account = source.limits, source.arrivals.account
+    held, where = 0.0, (registry_of(source), source.repository, layer)
+
+    async def hold(count: int) -> None:
+        nonlocal held
         if limits.rate is not None:
-            await limits.rate.take(length)
-        with source.arrivals.account.during("network"):
-            data = await read_range(registry_of(source), source.repository, layer, offset, length)
+            held += await limits.rate.take(count)
+
+    async with limits.unmeasured:
+        begun = monotonic()
+        try:
+            data = await read_range(*where, offset, length, hold=hold)
+        finally:
+            took = monotonic() - begun
+            account.add(begun, begun + took, {"network": took - held, "max-rate": held})
     source.arrivals.fetched += len(data)
     return data
 
 
 async def read_range(
-    registry: Registry, repository: str, layer: Descriptor, offset: int, length: int
+    registry: Registry,
+    repository: str,
+    layer: Descriptor,
+    offset: int,
+    length: int,
+    *,
+    hold: Callable[[int], Awaitable[None]] | None = None,
 ) -> bytes:
-    """Reads a small range of a layer, again where that may help; nothing is verified.
+    """Reads a range of a layer, again where that may help; nothing is verified.
+
+    Args:
+        hold: awaited with the count of bytes whenever some have come.
 
     Raises:
         RangesRefused: the whole layer came instead.
@@ -108,6 +127,8 @@ async def read_range(
         async with window.get_blob(repository, layer.digest, size=length) as stream:
             async for chunk in stream.chunks():
                 got += chunk
+                if hold is not None:
+                    await hold(len(chunk))
         return bytes(got)
 
     return await retrying(once)
