@@ -7,13 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kitfast import _core
-from kitfast.errors import InvalidArgument, NotFound
+from kitfast.errors import Corrupt, InvalidArgument, NotFound
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.names import clean
 from kitfast.modelkit.kit import Kit
+from kitfast.modelkit.walk import MAX_MEMBERS
 
 # Read around a header: the small files of a tar, and their headers, come along.
 WINDOW = 64 << 10
+# One for every member of the largest tar that is packed here, were all of them far apart.
+MOST_READS = MAX_MEMBERS
 
 
 @dataclass(frozen=True)
@@ -49,15 +52,28 @@ def find(item: Unpackable, path: str, read: Callable[[int, int], bytes]) -> Exte
     if item.shape == "raw":
         return Extent(item, 0, size)
     walk = _core.TarWalk(size)
-    at, window = 0, b""
+    at, window, reads = -1, b"", 0
     while True:
-        kind, name, offset, length, _ = walk.step(at, window)
+        kind, name, offset, length, _ = walk.step(max(at, 0), window)
         if kind == "need":
+            reads += 1
+            # A good tar is read from its start to its end, and no place of it twice.
+            if offset <= at or reads > MOST_READS:
+                raise _endless(item)
             at, window = offset, read(offset, min(max(length, WINDOW), size - offset))
         elif kind == "end":
             return None
         elif kind == "member" and posixpath.join(item.under, name) == path:
             return Extent(item, offset, length)
+
+
+def _endless(item: Unpackable) -> Corrupt:
+    digest = item.descriptor.digest
+    return Corrupt(
+        f"{digest}: the headers of this tar layer lead to no end",
+        what=digest,
+        hint="whoever made the kit has to pack it again",
+    )
 
 
 def compressed(kit: Kit, path: str, how: str) -> InvalidArgument:
