@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from kitfast import offload, settings
-from kitfast.errors import ConnectionFailed, InvalidArgument
+from kitfast.errors import ConnectionFailed, InvalidArgument, RegistryError
 from kitfast.modelkit.kit import Kit, fetch, need_local
 from kitfast.modelkit.remote import connected
 from kitfast.modelkit.unpack import unpack
@@ -24,6 +24,8 @@ from kitfast.store.trees import Trees
 
 #: What addresses of kits may begin with; `kit://` is what KServe's storage containers take.
 SCHEMES = ("oci://", "kit://", "modelkit://")
+#: What a gateway says of a registry that is down or too busy: as good as no answer.
+UNREACHABLE = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ async def resolve(
     The folder belongs to the kit's digest and is shared by every process and every
     reference that names it, so nothing in it may be changed. Several processes that
     ask at once fetch it once. A tag is looked up each time; when its registry cannot
-    be reached, the digest it had last time stands.
+    be reached, the digest it had last time stands, with a warning.
 
     Args:
         reference: a reference, with or without `oci://` in front.
@@ -70,12 +72,12 @@ async def resolve(
     folder = home or settings.home()
     # All the while, so that nobody clears away a lock that is held.
     async with opened(folder):
-        digest = await _digest(parsed, folder, network)
+        digest, warnings = await _digest(parsed, folder, network)
         trees, name = Trees(folder), _tree_name(digest, filters)
         tree, partial = trees.whole(name), trees.partial(name)
         async with locks.exclusive(trees.lock(name)):
             if tree.is_dir():
-                return Resolved(str(tree), digest, 0)
+                return Resolved(str(tree), digest, 0, warnings)
             exact = Reference(parsed.registry, parsed.repository, digest=digest)
             done = await unpack(
                 digest if parsed.is_local else str(exact),
@@ -87,7 +89,7 @@ async def resolve(
                 progress=progress,
             )
             await offload.run(partial.rename, tree)
-            return Resolved(str(tree), digest, done.fetched, done.warnings)
+            return Resolved(str(tree), digest, done.fetched, (*warnings, *done.warnings))
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ async def forget(
     folder = home or settings.home()
     removed: list[str] = []
     async with opened(folder):
-        digest = await _digest(parsed, folder, network)
+        digest, _ = await _digest(parsed, folder, network)
         trees = Trees(folder)
         for name in trees.names(_tree_name(digest, ())):
             whole, partial = trees.whole(name), trees.partial(name)
@@ -160,23 +162,27 @@ def _tree_name(digest: str, filters: Sequence[str]) -> str:
     return f"{name}-{sha256(chr(10).join(sorted(filters)).encode()).hexdigest()[:16]}"
 
 
-async def _digest(reference: Reference, folder: Path, network: Network | None) -> str:
-    """The digest a reference stands for now."""
+async def _digest(
+    reference: Reference, folder: Path, network: Network | None
+) -> tuple[str, tuple[str, ...]]:
+    """The digest a reference stands for now, or stood for last; with warnings."""
     if reference.digest is not None:
-        return reference.digest
+        return reference.digest, ()
     async with opened(folder) as store:
         if reference.is_local:
-            return need_local(store, reference).digest
+            return need_local(store, reference).digest, ()
     note = folder / "trees" / "names" / sha256(str(reference).encode()).hexdigest()
     try:
         found = await _ask(reference, folder, network)
-    except ConnectionFailed:
+    except (ConnectionFailed, RegistryError) as error:
+        if isinstance(error, RegistryError) and error.status not in UNREACHABLE:
+            raise
         last = (read_bounded(note, 1024) or b"").decode("ascii", "replace").strip()
         if not digests.is_digest(last):
             raise
-        return last
+        return last, (f"{error}; {reference} stands for what it stood for last, {last}",)
     write_atomically(note, found.digest.encode())
-    return found.digest
+    return found.digest, ()
 
 
 async def _ask(reference: Reference, folder: Path, network: Network | None) -> Kit:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.commands import Kitfast
+from tests.support.faults import Fault, FaultyRegistry, always
 from tests.support.folders import shards, tree
 from tests.support.registries import Running, plain_registry, running
 
@@ -65,12 +66,32 @@ async def test_without_its_registry_a_tag_is_what_it_was(tmp_path: Path, home: P
         folder = shards(tmp_path / "folder", 1, 1000)
         await aio.push(folder, target, home=home, network=PLAIN)
         known = await aio.resolve(target, home=home, network=PLAIN)
-    assert await aio.resolve(target, home=home, network=PLAIN) == aio.Resolved(
-        known.path, known.digest, 0
-    )
+    again = await aio.resolve(target, home=home, network=PLAIN)
+    assert (again.path, again.digest, again.fetched) == (known.path, known.digest, 0)
+    (warning,) = again.warnings
+    assert warning.endswith(f"stands for what it stood for last, {known.digest}")
     other = target.replace(":v1", ":v2")
     with pytest.raises(errors.ConnectionFailed):
         await aio.resolve(other, home=home, network=PLAIN)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504, 500, 403, 404])
+async def test_a_gateway_that_answers_for_its_registry_is_no_answer(
+    tmp_path: Path, home: Path, status: int
+) -> None:
+    folder = shards(tmp_path / "folder", 1, 1000)
+    with FaultyRegistry() as registry:
+        target = f"{registry.host}/some/kit:v1"
+        await aio.push(folder, target, home=home, network=PLAIN)
+        known = await aio.resolve(target, home=home, network=PLAIN)
+        registry.script = always(Fault(status=status, headers={"Retry-After": "0"}))
+        if status in (502, 503, 504):
+            again = await aio.resolve(target, home=home, network=PLAIN)
+            assert (again.path, again.fetched, len(again.warnings)) == (known.path, 0, 1)
+            (gone,) = (await aio.forget(target, home=home, network=PLAIN)).paths
+            assert gone == known.path
+        with pytest.raises(errors.RegistryError):
+            await aio.resolve(target, home=home, network=PLAIN)
 
 
 async def test_a_kit_of_the_store_needs_no_registry(tmp_path: Path, home: Path) -> None:
