@@ -570,6 +570,15 @@ class Target:
         Raises:
             UnsafeMember: the name leads out of the folder.
         """
+    def rank(self, layer: str) -> None:
+        """Ranks a layer above all that were ranked before, by its digest.
+
+        Where layers of one run bring a file of one name, the last one wins where files are
+        replaced and the first one where they are kept, whoever is done first.
+
+        Raises:
+            InvalidArgument: it is no SHA-256 digest.
+        """
     def count_kept(self, files: int) -> None:
         """Counts files that are there and are kept without a landing."""
     def abandon(self) -> None:

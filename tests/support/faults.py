@@ -186,8 +186,8 @@ class FaultyRegistry:
         if asked:
             first, _, last = asked.removeprefix("bytes=").partition("-")
             start, end = int(first), int(last) + 1
-        number = len(self.of(kind))
-        seen = Seen(number, kind, start, end, bool(asked), dict(request.headers))
+        headers = {**request.headers, ":path": request.path}
+        seen = Seen(len(self.of(kind)), kind, start, end, bool(asked), headers)
         self.seen.append(seen)
         return seen
 

@@ -5,6 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use kitfast_core::digest::hex;
 use kitfast_core::tar::{Guard, Name};
 use kitfast_core::target::{self, Existing};
 use pyo3::prelude::*;
@@ -130,6 +131,11 @@ impl Target {
             Ok(self.0.stamp(&name)?.as_ref().map(target::stamp::size))
         })
         .map_err(raise)
+    }
+
+    fn rank(&self, layer: &str) -> PyResult<()> {
+        self.0.rank(&hex::parse_sha256(layer).map_err(raise)?);
+        Ok(())
     }
 
     fn count_kept(&self, files: u64) {

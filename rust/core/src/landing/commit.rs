@@ -146,7 +146,7 @@ pub(super) fn publish_one(
             return Err(Error::corrupt(entry.name.to_string(), why));
         };
         target.count_published(1, size);
-        target.note(&entry.name);
+        target.note_of(&entry.name, &shared.plan.digest);
         return Ok(Fate::Write);
     }
     match target.fate(&entry.name)? {
@@ -157,6 +157,6 @@ pub(super) fn publish_one(
             return Ok(Fate::Keep);
         }
     }
-    let written = target.publish(&shared.staging, &file, &entry.name, Some(entry.mode))?;
-    Ok(if written { Fate::Write } else { Fate::Keep })
+    let layer = Some(&shared.plan.digest);
+    target.publish(&shared.staging, &file, &entry.name, Some(entry.mode), layer)
 }

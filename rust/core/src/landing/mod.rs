@@ -160,7 +160,10 @@ impl Landing {
         };
         target.count_published(told.files, told.bytes);
         target.count_kept(told.kept);
-        told.names.iter().for_each(|name| target.note(name));
+        let layer = &self.plan.digest;
+        told.names
+            .iter()
+            .for_each(|name| target.note_of(name, layer));
         Ok(true)
     }
 

@@ -74,6 +74,7 @@ impl Store {
         let blob = self.blob(digest)?;
         let staging = target.fresh_staging()?;
         let outcome = Unpacking {
+            digest,
             blob: &blob,
             wish,
             target,
@@ -87,6 +88,7 @@ impl Store {
 }
 
 pub(super) struct Unpacking<'a> {
+    pub digest: &'a [u8; 32],
     pub blob: &'a Blob,
     pub wish: &'a Wish,
     pub target: &'a Target,
@@ -184,7 +186,7 @@ impl Unpacking<'_> {
             let mode = (!linked[index]).then_some(entry.mode);
             let staged = staged_name(index);
             self.target
-                .publish(self.staging, &staged, &entry.name, mode)?;
+                .publish(self.staging, &staged, &entry.name, mode, Some(self.digest))?;
         }
         Ok(())
     }

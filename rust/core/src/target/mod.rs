@@ -4,13 +4,16 @@ pub mod beneath;
 pub mod patterns;
 mod publish;
 mod published;
+mod ranks;
 pub mod staging;
 pub mod stamp;
 
 pub use patterns::Patterns;
+pub use ranks::Layer;
 pub use staging::Staging;
 
 use published::Published;
+use ranks::Ranks;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,6 +69,7 @@ pub struct Target {
     modes: Mutex<Vec<(Name, u32)>>,
     made: Mutex<Vec<String>>,
     published: Published,
+    ranks: Ranks,
     files: AtomicU64,
     bytes: AtomicU64,
     kept: AtomicU64,
@@ -106,6 +110,7 @@ impl Target {
             modes: Mutex::default(),
             made: Mutex::default(),
             published: Published::default(),
+            ranks: Ranks::default(),
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             kept: AtomicU64::new(0),

@@ -12,7 +12,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{Existing, Fate, Staging, Target, beneath};
+use super::ranks::Turn;
+use super::{Existing, Fate, Layer, Staging, Target, beneath};
 use crate::tar::Name;
 use crate::tar::guard::unsafe_member;
 use crate::{Error, Result};
@@ -38,6 +39,8 @@ impl Target {
         };
         let is_folder = FileType::from_raw_mode(there.st_mode) == FileType::Directory;
         match self.existing {
+            // Of layers of one run, whose it is shows when it is published.
+            Existing::Keep if !is_folder && self.is_taken(name) => Ok(Fate::Write),
             Existing::Keep if !is_folder => Ok(Fate::Keep),
             Existing::Overwrite if !is_folder => Ok(Fate::Write),
             _ => Err(self.exists(name)),
@@ -66,8 +69,9 @@ impl Target {
         }
     }
 
-    /// Gives a whole staged file its mode and its name; `false` where another one is kept.
+    /// Gives a whole staged file of a layer its mode and its name.
     ///
+    /// [`Fate::Keep`] where another file is kept, [`Fate::Skip`] where another layer's is.
     /// `mode` loses setuid, setgid and sticky, and the umask's bits; without a mode (hard
     /// links share theirs) it stays as it is.
     ///
@@ -79,7 +83,8 @@ impl Target {
         file: &str,
         name: &Name,
         mode: Option<u32>,
-    ) -> Result<bool> {
+        layer: Option<&Layer>,
+    ) -> Result<Fate> {
         let size = staging.size_of(file)?.unwrap_or_default();
         if let Some(mode) = mode {
             let mode = Mode::from_raw_mode(mode & 0o777 & !self.umask);
@@ -89,21 +94,36 @@ impl Target {
         let (folder, last) = name.split();
         let parent = self.make(name, folder)?;
         let last = OsStr::from_bytes(last);
-        let moved = if self.existing == Existing::Overwrite {
+        let mut turn = self.turn(name, layer);
+        let taken = turn.as_ref().is_some_and(Turn::is_taken);
+        let late = turn.as_ref().is_some_and(Turn::is_late);
+        let replaces = match self.existing {
+            Existing::Refuse => false,
+            Existing::Overwrite => !late,
+            Existing::Keep => late,
+        };
+        if taken && !replaces && self.existing != Existing::Refuse {
+            staging.remove(file)?;
+            return Ok(Fate::Skip);
+        }
+        let moved = if replaces {
             renameat(staging.folder(), file, &parent, last)
         } else {
             rename_to_nothing(staging, file, &parent, last)
         };
         match moved {
             Ok(()) => {
-                self.count_published(1, size);
+                self.count_published(u64::from(!taken), size);
                 self.published.note(name);
-                Ok(true)
+                if let Some(turn) = &mut turn {
+                    turn.take();
+                }
+                Ok(Fate::Write)
             }
             Err(Errno::EXIST) if self.existing == Existing::Keep => {
                 self.count_kept(1);
                 staging.remove(file)?;
-                Ok(false)
+                Ok(Fate::Keep)
             }
             Err(Errno::EXIST | Errno::ISDIR) => Err(self.exists(name)),
             Err(error) => Err(self.error(name, error)),
@@ -150,8 +170,10 @@ impl Target {
             file.write_all(data)
                 .map_err(|error| Error::io(staging.path("file"), error))
         });
-        let outcome = written.and_then(|()| self.publish(&staging, "file", name, Some(mode)));
-        staging.destroy().and(outcome)
+        let outcome = written.and_then(|()| self.publish(&staging, "file", name, Some(mode), None));
+        staging
+            .destroy()
+            .and(outcome.map(|fate| fate == Fate::Write))
     }
 
     /// Whether the regular file `name` is there and holds exactly `data`.

@@ -22,9 +22,9 @@ fn publish(target: &Target, file: &str, data: &[u8], mode: u32) -> Result<bool> 
         .unwrap()
         .write_all(data)
         .unwrap();
-    let outcome = target.publish(&staging, "0", &name(file), Some(mode));
+    let outcome = target.publish(&staging, "0", &name(file), Some(mode), None);
     staging.destroy().unwrap();
-    outcome
+    outcome.map(|fate| fate == Fate::Write)
 }
 
 fn mode(path: &Path) -> u32 {
@@ -131,4 +131,52 @@ fn names_that_are_one_file_here_are_refused() {
         assert!(target.check_names(&two[..1], &["D"]).is_ok());
         assert_eq!(target.check_names(&["d"], &["D/e"]).is_err(), folds_case);
     }
+}
+
+/// Publishes a file of a layer as if it were the only thing in it.
+fn publish_of(target: &Target, layer: u8, text: &str) -> Fate {
+    let staging = target.fresh_staging().unwrap();
+    staging
+        .create("0", 0)
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    let outcome = target.publish(&staging, "0", &name("f"), Some(0o644), Some(&[layer; 32]));
+    staging.destroy().unwrap();
+    outcome.unwrap()
+}
+
+#[test]
+fn layers_of_one_run_win_by_their_order_whoever_comes_first() {
+    for (existing, winner) in [(Existing::Overwrite, "3"), (Existing::Keep, "1")] {
+        for order in [
+            [1, 2, 3],
+            [3, 2, 1],
+            [2, 3, 1],
+            [3, 1, 2],
+            [1, 3, 2],
+            [2, 1, 3],
+        ] {
+            let (root, target) = target(existing);
+            (1..=3).for_each(|layer| target.rank(&[layer; 32]));
+            for layer in order {
+                publish_of(&target, layer, &layer.to_string());
+            }
+            let text = std::fs::read_to_string(root.path().join("f")).unwrap();
+            assert_eq!(text, winner, "{existing:?} {order:?}");
+            assert_eq!((target.files(), target.kept()), (1, 0));
+            target.finish().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_file_from_before_is_kept_whatever_the_order_of_layers() {
+    let (root, target) = target(Existing::Keep);
+    std::fs::write(root.path().join("f"), b"old").unwrap();
+    (1..=2).for_each(|layer| target.rank(&[layer; 32]));
+    assert_eq!(publish_of(&target, 2, "2"), Fate::Keep);
+    assert_eq!(publish_of(&target, 1, "1"), Fate::Keep);
+    assert_eq!(std::fs::read(root.path().join("f")).unwrap(), b"old");
+    assert_eq!((target.files(), target.kept()), (0, 2));
 }
