@@ -8,6 +8,11 @@ use crate::{Error, Result};
 /// Go's reader stops at 1 MiB too; no honest name comes near it.
 pub const METADATA_LIMIT: u64 = 1 << 20;
 
+/// Most headers that describe one member: the known kinds, each a few times over.
+///
+/// Without a limit a tar of nothing but such headers would be one member of any size.
+const HEADERS_LIMIT: u32 = 64;
+
 /// One member: what it is called, and where its bytes lie in the tar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -49,8 +54,9 @@ pub enum Found {
 }
 
 /// Takes header blocks and metadata in order and gives whole members.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Parser {
+    headers: u32,
     start: Option<u64>,
     pending: Option<Kind>,
     name: Option<Vec<u8>>,
@@ -75,6 +81,10 @@ impl Parser {
             fits(at + BLOCK, header.size, total)?;
             if header.size > METADATA_LIMIT {
                 return Err(corrupt("has a name or record longer than 1 MiB"));
+            }
+            self.headers += 1;
+            if self.headers > HEADERS_LIMIT {
+                return Err(corrupt("describes one member with more than 64 headers"));
             }
             self.pending = Some(header.kind);
             return Ok(Found::Metadata(header.size));
