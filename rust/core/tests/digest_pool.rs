@@ -1,7 +1,7 @@
 //! The hashing pool under many feeds that end, wait, fail and panic at all times.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -320,6 +320,7 @@ proptest! {
 /// Waits once, then gives bytes until it is told to stop.
 struct Patient {
     waits: usize,
+    waited: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
     outcome: Sender<Outcome>,
 }
@@ -328,6 +329,7 @@ impl Feed for Patient {
     fn fill(&mut self, buffer: &mut Buffer) -> Result<Filled> {
         if self.waits > 0 {
             self.waits -= 1;
+            self.waited.fetch_add(1, Ordering::SeqCst);
             return Ok(Filled::Waiting);
         }
         if self.stop.load(Ordering::SeqCst) {
@@ -351,6 +353,7 @@ fn feeds_that_are_woken_together_all_get_on() {
         let done = Arc::new(AtomicBool::new(true));
         let (outcome, first) = mpsc::channel();
         let (others, rest) = mpsc::channel();
+        let waited = Arc::new(AtomicUsize::new(0));
         for index in 0..3 {
             // One ends at once; the others go on until it has.
             let (stop, outcome) = match index == round % 3 {
@@ -359,11 +362,15 @@ fn feeds_that_are_woken_together_all_get_on() {
             };
             pool.submit(Box::new(Patient {
                 waits: 1,
+                waited: waited.clone(),
                 stop,
                 outcome,
             }));
         }
-        thread::sleep(Duration::from_millis(5));
+        // Whoever is asked only after the wake would wait for another one.
+        while waited.load(Ordering::SeqCst) < 3 {
+            thread::sleep(Duration::from_millis(1));
+        }
         pool.wake();
         let ended = first.recv_timeout(Duration::from_secs(2));
         stop.store(true, Ordering::SeqCst);
