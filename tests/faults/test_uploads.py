@@ -11,6 +11,7 @@ from tests.support.pulls import BLOB, PART, QUICK, layer_of, push, small_parts
 
 from kitfast import _core
 from kitfast.errors import ConnectionFailed, RegistryError
+from kitfast.transfer import upload as upload_module
 from kitfast.transfer.ends import Content
 
 
@@ -135,3 +136,32 @@ async def test_a_refusal_is_final(content: Content) -> None:
     ):
         await push(sink, content=content)
     assert caught.value.status == 413 and len(sink.of("patch")) == 1
+
+
+@pytest.mark.parametrize("chunk", [2 * PART, 100 * PART])
+async def test_bodies_get_smaller_where_a_proxy_takes_no_larger_ones(
+    content: Content, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload_module, "SMALLEST_CHUNK", 1000)
+
+    def proxy(seen: Seen) -> Fault | None:
+        large = int(seen.headers.get("Content-Length", "0")) > PART + 1000
+        return Fault(status=413) if large and seen.kind in ("patch", "put") else None
+
+    limits = small_parts()
+    with FaultyRegistry(script=proxy) as sink:
+        await push(sink, content=content, limits=limits, chunk=chunk)
+        assert holds(sink)
+    known = limits.largest_chunk(sink.host)
+    # This registry keeps what it refused of a PUT, so that no smaller one was needed.
+    most = PART + 1000 if chunk == 2 * PART else BLOB.size // 2
+    assert known is not None and PART // 2 < known <= most, "the next blob begins there"
+
+
+async def test_a_registry_that_takes_no_body_at_all_ends_it(content: Content) -> None:
+    with FaultyRegistry(
+        script=lambda seen: Fault(status=413) if seen.kind == "patch" else None
+    ) as sink:
+        with pytest.raises(RegistryError) as caught:
+            await push(sink, content=content)
+        assert caught.value.status == 413 and len(sink.of("patch")) == 1

@@ -37,6 +37,7 @@ REMEMBER_SECONDS = 600.0
 
 _without_ranges: dict[str, float] = {}
 _without_chunks: set[str] = set()
+_largest_chunks: dict[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,14 @@ class Limits:
         """Remembers for the process that `host` takes blobs in one piece only."""
         _without_chunks.add(host)
 
+    def largest_chunk(self, host: str) -> int | None:
+        """Bytes of the largest body `host` is known to take; None where it took all so far."""
+        return _largest_chunks.get(host)
+
+    def takes_less(self, host: str, size: int) -> None:
+        """Remembers for the process that `host`, or a proxy before it, takes no larger bodies."""
+        _largest_chunks[host] = size
+
     def received(self, count: int) -> None:
         """Counts bytes that came over any connection; this is what finds the width."""
         full = self.connections.waiting > 0
@@ -214,6 +223,7 @@ def forget_hosts() -> None:
     """Forgets what was learnt about hosts, as a new process would know nothing."""
     _without_ranges.clear()
     _without_chunks.clear()
+    _largest_chunks.clear()
 
 
 def shared(

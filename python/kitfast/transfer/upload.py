@@ -25,6 +25,9 @@ from kitfast.transfer.trouble import Trouble, may_retry
 # A chunk border is where a broken upload goes on; each costs the registry a
 # round trip and, on object storage, the end of a multipart part.
 CHUNK = 128 * MIB
+# Proxies before a registry may take smaller bodies only (100 MB are common). S3 takes no
+# parts below this, and whoever takes less than that is meant to take no blobs.
+SMALLEST_CHUNK = 5 * MIB
 
 # Longer than that nobody waits for a registry to throw an upload away.
 FORGET_SECONDS = 5.0
@@ -109,6 +112,7 @@ class BlobUpload:
         self._sent = 0
         self._resumed = False
         self._lost = False
+        self._body = 0
         self._session: UploadSession | None = None
         self._trouble = Trouble(
             f"{registry.host}/{repository}",
@@ -234,7 +238,9 @@ class BlobUpload:
     async def _send(self, session: UploadSession, chunk: int) -> None:
         """Sends what the session lacks, and closes it."""
         size = self._blob.size
+        chunk = min(chunk, self._limits.largest_chunk(self._registry.host) or chunk)
         chunk = max(chunk, session.min_chunk)
+        self._body = min(chunk, size)
         async with self._limits.unmeasured:
             small = size <= chunk and session.offset == 0
             if self._digest is not None and (small or self._in_one_piece(session)):
@@ -261,6 +267,8 @@ class BlobUpload:
         self, error: RegistryError | ConnectionError, session: UploadSession, before: int
     ) -> UploadSession | None:
         """Pauses, then finds where to go on; None when the blob is there after all."""
+        if self._is_too_large(error, session):
+            return await self._resume(session)
         lost = isinstance(error, NotInRegistry)
         if not (lost or may_retry(error) or self._out_of_step(error)):
             raise error
@@ -274,6 +282,16 @@ class BlobUpload:
         if lost or self._in_one_piece(session) or self._out_of_step(error):
             return await self._open()
         return await self._resume(session)
+
+    def _is_too_large(self, error: BaseException, session: UploadSession) -> bool:
+        """Whether a smaller body may be taken, which is then what is sent."""
+        if getattr(error, "status", None) != 413 or self._in_one_piece(session):
+            return False
+        least = max(SMALLEST_CHUNK, session.min_chunk)
+        if self._body <= least:
+            return False
+        self._limits.takes_less(self._registry.host, max(self._body // 2, least))
+        return True
 
     def _lose(self) -> None:
         """Takes note that the registry lost this upload: it may have had too many at once."""
