@@ -53,16 +53,24 @@ impl Patterns {
     }
 }
 
+/// Whether a pattern is held against whole names, and what of it is.
+///
+/// A `/` that only ends it does not say where the folder is.
+fn rooted(pattern: &[u8]) -> (bool, &[u8]) {
+    let here = pattern.strip_prefix(b"./");
+    let pattern = here.unwrap_or(pattern);
+    let pattern = pattern.strip_suffix(b"/").unwrap_or(pattern);
+    let is_rooted = here.is_some() || pattern.contains(&b'/');
+    (is_rooted, pattern.strip_prefix(b"/").unwrap_or(pattern))
+}
+
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let pattern = pattern.strip_prefix(b"./").unwrap_or(pattern);
-    let folder = pattern.strip_suffix(b"/");
-    let pattern = folder.unwrap_or(pattern);
-    if !pattern.contains(&b'/') && pattern != b"**" {
+    let (is_rooted, pattern) = rooted(pattern);
+    if !is_rooted && pattern != b"**" {
         return name
             .split(|&byte| byte == b'/')
             .any(|part| glob(pattern, part));
     }
-    let pattern = pattern.strip_prefix(b"/").unwrap_or(pattern);
     let borders = (0..name.len()).filter(|&at| name[at] == b'/');
     borders
         .chain([name.len()])
@@ -71,12 +79,10 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
 
 /// Whether the pattern may fit something in, at or around the folder `name`.
 fn leads_to(pattern: &[u8], name: &[u8]) -> bool {
-    let pattern = pattern.strip_prefix(b"./").unwrap_or(pattern);
-    let pattern = pattern.strip_suffix(b"/").unwrap_or(pattern);
-    if !pattern.contains(&b'/') {
+    let (is_rooted, pattern) = rooted(pattern);
+    if !is_rooted {
         return true;
     }
-    let pattern = pattern.strip_prefix(b"/").unwrap_or(pattern);
     let mut parts = name.split(|&byte| byte == b'/');
     for wanted in pattern.split(|&byte| byte == b'/') {
         let Some(part) = parts.next() else {
@@ -152,6 +158,10 @@ mod tests {
             ("**/config.json", "a/b/config.json", true),
             ("**/config.json", "a/b/noconfig.json", false),
             ("./deep/er", "deep/er/config.json", true),
+            ("./config.json", "config.json", true),
+            ("./config.json", "deep/er/config.json", false),
+            ("./deep/", "deep/er/config.json", true),
+            ("./er/", "deep/er/config.json", false),
             ("/config.json", "config.json", true),
             ("**", "a/b", true),
             ("model-0000?-of-*", "model-00001-of-00030.safetensors", true),
@@ -186,6 +196,7 @@ mod tests {
             ("**/x.json", "data", true),
             ("data", "data/deep", true),
             ("data/deep/", "data", true),
+            ("./a.json", "data", false),
         ] {
             let patterns = Patterns {
                 include: vec![include.into()],
