@@ -1,4 +1,4 @@
-"""Layers of one kit with a file of the same name: as if they were unpacked in turn."""
+"""Layers of one kit with a file of one name: as if unpacked one after the other."""
 
 from __future__ import annotations
 
