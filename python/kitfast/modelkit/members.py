@@ -29,15 +29,8 @@ class Extent:
 
 
 def candidates(kit: Kit, path: str) -> list[Unpackable]:
-    """The layers that may hold a file, as far as the manifest and the Kitfile tell.
-
-    Raises:
-        NotFound: none does.
-    """
-    found = [item for item in kit.unpackables() if _may_hold(item, path)]
-    if not found:
-        raise missing(kit, path)
-    return found
+    """The layers that may hold a file, as far as the manifest and the Kitfile tell."""
+    return [item for item in kit.unpackables() if _may_hold(item, path)]
 
 
 def find(item: Unpackable, path: str, read: Callable[[int, int], bytes]) -> Extent | None:

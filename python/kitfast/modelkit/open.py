@@ -5,23 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import posixpath
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitfast import _core, offload, settings
 from kitfast.errors import InternalError
+from kitfast.kitfile.filter import Filters
 from kitfast.kitfile.match import Unpackable
 from kitfast.kitfile.names import clean
 from kitfast.modelkit.fetch import Arrivals, Source, land
 from kitfast.modelkit.file import KitFile, Read
 from kitfast.modelkit.kit import Kit, fetch, find_local, not_here
 from kitfast.modelkit.members import Extent, candidates, compressed, find, missing
+from kitfast.modelkit.parents import chain, parent_of
 from kitfast.modelkit.ranges import RangesRefused, read_paced, registry_of
 from kitfast.modelkit.remote import connected, limits_for
 from kitfast.modelkit.resolve import parse_address
 from kitfast.modelkit.space import require_room
 from kitfast.modelkit.worker import Worker
+from kitfast.oci.reference import Reference
 from kitfast.progress import Callback
 from kitfast.settings import Network
 from kitfast.store import locks
@@ -52,6 +56,8 @@ async def open(
 ) -> KitFile:
     """Opens one file of a kit for reading, without unpacking anything.
 
+    A file that the kit lacks is looked for in the kits its model comes from.
+
     A layer of the store is read in place. Of a layer that only the registry has, a file of
     more than 4 MiB is read by groups of 4 MiB, each held against what was published for
     it. A smaller file, or one whose groups were not published, is fetched into the store
@@ -74,10 +80,10 @@ async def open(
     Reading raises `Corrupt` where a group is not what was published of it.
     """
     folder, network = home or settings.home(), network or settings.network()
-    worker = Worker()
-    job = _Opening(worker, folder, network, progress, unverified, file_digests)
+    asked, worker = parse_address(reference), Worker()
+    job = _Opening(worker, asked, folder, network, progress, unverified, file_digests)
     try:
-        return await asyncio.to_thread(job.run, reference, clean(path))
+        return await asyncio.to_thread(job.run, clean(path))
     except BaseException:
         await asyncio.to_thread(worker.close)
         raise
@@ -88,26 +94,66 @@ class _Opening:
     """One call of `open`; `run` is called on a thread of its own."""
 
     worker: Worker
+    asked: Reference
     folder: Path
     network: Network
     progress: Callback | None
     unverified: bool
     file_digests: bool | None
     _store: Home | None = None
-    _lists: dict[str, ListedLayer] | None = None
+    _lists: dict[str, dict[str, ListedLayer]] = field(default_factory=dict)
 
-    def run(self, reference: str, path: str) -> KitFile:
-        kit, source = self.worker.run(self._enter(reference))
+    def run(self, path: str) -> KitFile:
+        kit, source = self.worker.run(self._enter())
+        found = self._in_layers(kit, source, candidates(kit, path), path)
+        if found is None and parent_of(kit) is not None:
+            found = self._in_parents(kit, path)
+        if found is None:
+            raise missing(kit, path)
+        return found
+
+    def _in_parents(self, child: Kit, path: str) -> KitFile | None:
+        """Looks for a file where the kit's model comes from: of those kits the model is taken."""
+        model = Filters().for_parent() or Filters()
+        for kit, source in self.worker.run(self._parents(child)):
+            items = [
+                item
+                for item in candidates(kit, path)
+                if model.matches(item.kind, item.entry, item.name)
+            ]
+            found = self._in_layers(kit, source, items, path)
+            if found is not None:
+                return found
+        return None
+
+    async def _parents(self, child: Kit) -> list[tuple[Kit, Source | None]]:
+        found: list[tuple[Kit, Source | None]] = []
+
+        async def resolve(one: Reference) -> Kit:
+            if one == self.asked:
+                return child
+            found.append(await self._resolve(one))
+            return found[-1][0]
+
+        async for _ in chain(self.asked, resolve):
+            pass
+        return found
+
+    def _in_layers(
+        self, kit: Kit, source: Source | None, items: Sequence[Unpackable], path: str
+    ) -> KitFile | None:
         packed = None
-        for item in candidates(kit, path):
+        for item in items:
             if item.compression != "none":
                 packed = packed or item.compression
                 continue
             found = self._in_layer(kit, source, item, path)
             if found is not None:
                 return found
-        # Told by the manifest alone, unless the file might have been in another layer.
-        raise missing(kit, path) if packed is None else compressed(kit, path, packed)
+        if packed is not None:
+            # Told by the manifest alone, unless the file might have been in another layer.
+            raise compressed(kit, path, packed)
+        return None
 
     def _in_layer(
         self, kit: Kit, source: Source | None, item: Unpackable, path: str
@@ -129,22 +175,23 @@ class _Opening:
             return None
         return KitFile(path, found, read, verified, self.worker.close)
 
-    async def _enter(self, reference: str) -> tuple[Kit, Source | None]:
-        """The kit, and where its layers come from; None where that is the store alone."""
-        stack = self.worker.stack
-        parsed = parse_address(reference)
+    async def _enter(self) -> tuple[Kit, Source | None]:
         # Held as long as the file is open: nothing it reads is pruned. Only the store can hold
         # a local kit; others can do without one.
-        store_of = opened if parsed.is_local else opened_if_there
-        self._store = await stack.enter_async_context(store_of(self.folder))
-        kit = find_local(self._store, parsed) if self._store is not None else None
+        store_of = opened if self.asked.is_local else opened_if_there
+        self._store = await self.worker.stack.enter_async_context(store_of(self.folder))
+        return await self._resolve(self.asked)
+
+    async def _resolve(self, reference: Reference) -> tuple[Kit, Source | None]:
+        """A kit, and where its layers come from; None where that is the store alone."""
+        kit = find_local(self._store, reference) if self._store is not None else None
         if kit is not None:
             return kit, None
-        if parsed.is_local:
-            raise not_here(parsed)
-        connection = connected(parsed, self.folder, self.network)
-        registry = await stack.enter_async_context(connection)
-        return await fetch(registry, parsed), self._source(registry, parsed.repository)
+        if reference.is_local:
+            raise not_here(reference)
+        connection = connected(reference, self.folder, self.network)
+        registry = await self.worker.stack.enter_async_context(connection)
+        return await fetch(registry, reference), self._source(registry, reference.repository)
 
     def _source(self, registry: Registry, repository: str) -> Source:
         limits = limits_for(self.network)
@@ -198,14 +245,16 @@ class _Opening:
         from kitfast.modelkit.published import find as find_lists
         from kitfast.modelkit.published import takes_lists
 
-        if item.core_shape != "tar" or not takes_lists(kit.reference, self.file_digests):
+        # As the caller named the kit, and not as kits name the ones their models come from.
+        if item.core_shape != "tar" or not takes_lists(self.asked, self.file_digests):
             return None
-        if self._lists is None:
+        if kit.digest not in self._lists:
             where = (registry_of(source), source.repository)
-            self._lists, warnings = await find_lists(*where, kit.digest, kit.manifest.layers)
+            lists, warnings = await find_lists(*where, kit.digest, kit.manifest.layers)
             for warning in warnings:
                 log.warning("%s", warning)
-        return self._lists.get(item.descriptor.digest)
+            self._lists[kit.digest] = lists
+        return self._lists[kit.digest].get(item.descriptor.digest)
 
     async def _by_groups(
         self, source: Source, layer: Descriptor, listed: ListedLayer, file: ListedFile
