@@ -1,4 +1,4 @@
-"""Reading files of a registry makes no home, and needs none, where nothing is kept."""
+"""A file of a registry needs no home, and makes none, where nothing of it is kept."""
 
 from __future__ import annotations
 

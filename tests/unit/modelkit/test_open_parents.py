@@ -1,4 +1,4 @@
-"""Files of a kit whose model comes from another: found there, as unpacking finds them."""
+"""A kit whose model comes from another: its files are found as unpacking does."""
 
 from __future__ import annotations
 
