@@ -1,4 +1,4 @@
-"""A kit whose model is another kit's: what is asked of the one holds for the other."""
+"""A kit whose model is that of another kit, and what is asked of both."""
 
 from __future__ import annotations
 

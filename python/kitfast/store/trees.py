@@ -1,4 +1,4 @@
-"""The folders `resolve` makes: whole ones, half-made ones, and those on their way out."""
+"""The folders that `resolve` makes: whole, half-made, and on their way out."""
 
 from __future__ import annotations
 
