@@ -15,6 +15,12 @@ def keep_memory() -> bool:
         Whether the allocator can (glibc's can).
     """
 
+def use_cores(count: int) -> None:
+    """Works with as many threads as on so many cores; 0 asks the system again.
+
+    Threads that work already stay as many as they are.
+    """
+
 def memory_limit() -> int | None:
     """The memory limit of this process's container in bytes, page cache included.
 

@@ -41,8 +41,11 @@ NETWORK: Mapping[str, tuple[str, ...]] = {
     "connections": ("KITFAST_CONNECTIONS",),
     "part_size": ("KITFAST_PART_SIZE",),
     "max_rate": ("KITFAST_MAX_RATE",),
+    "workers": ("KITFAST_WORKERS",),
     "mirror": ("KITFAST_MIRRORS",),
 }
+
+_COUNTS = ("concurrency", "connections", "workers")
 
 # Smaller parts than this spend more time on requests than on bytes.
 SMALLEST_PART = 64 * 1024
@@ -67,6 +70,8 @@ class Network:
             takes up to 32 where that is faster; 1 asks for no ranges.
         part_size: bytes a ranged request asks for; None lets the transfer choose.
         max_rate: bytes a second of all blobs and connections together; None for no limit.
+        workers: threads that hash and compress, which connections are fitted to; None for as
+            many as there are cores.
         mirror: hosts that pulls ask before a reference's own registry, in order; one that is
             written `registry.example=HOST` stands in for that registry alone.
 
@@ -85,10 +90,11 @@ class Network:
     connections: int | None = None
     part_size: int | None = None
     max_rate: int | None = None
+    workers: int | None = None
     mirror: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "connections"):
+        for name in _COUNTS:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise InvalidArgument(
@@ -229,7 +235,7 @@ def _value(field: str, text: str, variable: str) -> Any:
         return tuple(part for part in text.split(os.pathsep) if part)
     if field == "mirror":
         return tuple(text.replace(",", " ").split())
-    if field in ("concurrency", "connections"):
+    if field in _COUNTS:
         if not text.strip().isascii() or not text.strip().isdigit():
             raise InvalidArgument(
                 f"{variable} is {text!r}", hint="set it to a whole number, or unset it"

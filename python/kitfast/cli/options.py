@@ -173,6 +173,15 @@ def network_flags(
             rich_help_panel=NETWORK,
         ),
     ] = None,
+    workers: Annotated[
+        int | None,
+        Option(
+            "--workers",
+            metavar="N",
+            help="Threads that hash and compress; one a core if not given.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
     mirror: Annotated[
         list[str] | None,
         Option(

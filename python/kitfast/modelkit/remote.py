@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitfast import settings
+from kitfast import _core, settings
 from kitfast.errors import InvalidReference
 from kitfast.oci.reference import LOCAL_REGISTRY, Reference
 from kitfast.settings import Network
@@ -75,9 +75,12 @@ def limits_for(network: Network) -> Limits:
     """The budget of connections and bytes that all verbs of this event loop share."""
     from kitfast.transfer.limits import shared
 
+    if network.workers is not None:
+        _core.use_cores(network.workers)
     return shared(
         connections=network.connections,
         blobs=network.concurrency,
         part_size=network.part_size,
         max_rate=network.max_rate,
+        cores=network.workers,
     )

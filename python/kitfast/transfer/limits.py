@@ -232,6 +232,7 @@ def shared(
     blobs: int,
     part_size: int | None,
     max_rate: int | None = None,
+    cores: int | None = None,
 ) -> Limits:
     """The budget that all transfers of the running event loop with these settings share.
 
@@ -240,12 +241,17 @@ def shared(
         blobs: how many blobs are moved side by side.
         part_size: bytes per range request; None adapts it.
         max_rate: bytes a second, all connections together; None for no limit.
+        cores: how many cores there are to work on; None asks the system.
     """
     held = _shared.setdefault(asyncio.get_running_loop(), {})
-    settings = (connections, blobs, part_size, max_rate)
+    settings = (connections, blobs, part_size, max_rate, cores)
     if settings not in held:
         held[settings] = Limits(
-            connections=connections, blobs=blobs, part_size=part_size, max_rate=max_rate
+            connections=connections,
+            blobs=blobs,
+            part_size=part_size,
+            max_rate=max_rate,
+            cores=cores,
         )
     return held[settings]
 
@@ -257,6 +263,6 @@ def _default_bytes_ahead() -> int:
     return max(min(MOST_BYTES, share), LEAST_BYTES)
 
 
-_Settings = tuple[int | None, int, int | None, int | None]
+_Settings = tuple[int | None, int, int | None, int | None, int | None]
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[_Settings, Limits]]
 _shared = WeakKeyDictionary()

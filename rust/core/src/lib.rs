@@ -14,5 +14,6 @@ pub mod tar;
 pub mod target;
 
 use cores::cores;
+pub use cores::use_cores;
 pub use error::{Error, Result};
 pub use meter::Meter;

@@ -19,6 +19,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(memory::keep_memory, module)?)?;
     module.add_function(wrap_pyfunction!(memory::memory_limit, module)?)?;
+    module.add_function(wrap_pyfunction!(memory::use_cores, module)?)?;
     module.add_class::<meter::Meter>()?;
     module.add_class::<target::Patterns>()?;
     module.add_class::<target::Target>()?;

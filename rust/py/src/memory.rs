@@ -13,3 +13,9 @@ pub fn keep_memory() -> bool {
 pub fn memory_limit() -> Option<u64> {
     kitfast_core::memory::limit()
 }
+
+/// Works with as many threads as on so many cores; 0 asks the system again.
+#[pyfunction]
+pub fn use_cores(count: usize) {
+    kitfast_core::use_cores(count);
+}

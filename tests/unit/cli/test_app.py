@@ -93,7 +93,7 @@ def test_every_network_flag(run: Run) -> None:
     words = (
         "look --plain-http --tls-verify=false --tls-cert a --tls-cert b --cert c --key=k x "
         "--concurrency 2 --connections 3 --part-size 1MiB --proxy http://p "
-        "--max-rate 5M --mirror m --mirror r=n"
+        "--max-rate 5M --workers 4 --mirror m --mirror r=n"
     )
     assert run(*words.split()).status == 0
     assert seen().network == Network(
@@ -106,6 +106,7 @@ def test_every_network_flag(run: Run) -> None:
         connections=3,
         part_size=1 << 20,
         max_rate=5 << 20,
+        workers=4,
         mirror=("m", "r=n"),
         proxy="http://p",
     )

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from tests.support.memory import MemoryUploads, random_blob
 
+from kitfast import _core
+from kitfast.errors import InvalidArgument
+from kitfast.modelkit.remote import limits_for
+from kitfast.settings import Network
 from kitfast.transfer import limits as limits_module
 from kitfast.transfer.limits import Limits, Patience, forget_hosts, shared
 from kitfast.transfer.plan import LARGEST_PART, MIB
@@ -172,3 +176,13 @@ def test_what_is_not_measured_shrinks_and_grows_with_the_rest() -> None:
     limits.failed()
     assert (limits.connections.width, limits.unmeasured.width) == (1, 3)
     assert Limits(connections=1).unmeasured.width == 1
+
+
+async def test_workers_stand_for_cores() -> None:
+    try:
+        limits = limits_for(Network(workers=12))
+        assert limits.connections.width == 6 and limits is not limits_for(Network())
+    finally:
+        _core.use_cores(0)
+    with pytest.raises(InvalidArgument, match="workers is 0"):
+        Network(workers=0)
