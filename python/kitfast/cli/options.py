@@ -121,7 +121,7 @@ def network_flags(
         Option(
             "--tls-cert",
             metavar="PATH",
-            help="Trust this authority too (repeatable).",
+            help="Trust this authority, or a folder of them, too (repeatable).",
             rich_help_panel=NETWORK,
         ),
     ] = None,

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 #: What gives bytes of the layer, or whatever the file lies in: `read(offset, length)`.
 Read = Callable[[int, int], bytes]
 
+#: Bytes of one ranged request when a file is read from its start to its end.
+BUFFER = 4 << 20
+
 
 class KitFile(io.RawIOBase):
     """One file of a kit, to be read at any place; thread-safe like any raw file is not.
@@ -69,6 +72,11 @@ class KitFile(io.RawIOBase):
         count = io.BytesIO(data).readinto(buffer)
         self._at += count
         return count
+
+    def readall(self) -> bytes:
+        """All that is left: Python's own way would ask for every 8 KiB of it."""
+        self._require_open()
+        return b"".join(iter(lambda: self.read(BUFFER) or b"", b""))
 
     def close(self) -> None:
         """Lets go of the store and the registry."""

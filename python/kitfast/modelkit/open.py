@@ -40,9 +40,6 @@ __all__ = ["KitFile", "open"]
 
 log = logging.getLogger("kitfast")
 
-#: Bytes of one ranged request when a file is read from its start to its end.
-BUFFER = 4 << 20
-
 
 async def open(
     reference: str,

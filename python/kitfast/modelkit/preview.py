@@ -105,7 +105,9 @@ async def preview(
     # As the verbs: an unpack from a registry needs no store.
     needs_store = not unpack or parsed.is_local or remote is False
     async with (opened if needs_store else opened_if_there)(folder) as store:
-        job = _Preview(store, folder, network, unpack, remote, file_digests, unverified)
+        # As the caller named the kit, and not as kits name the ones their models come from.
+        lists = takes_lists(parsed, file_digests)
+        job = _Preview(store, folder, network, unpack, remote, lists, unverified)
         if directory is not None:
             job.left = partial(_left_behind, Path(directory), list(include), list(exclude))
         chooser = _core.Patterns(include, exclude) if include or exclude else None
@@ -136,11 +138,11 @@ class _Preview:
         network: Network,
         unpack: bool,
         remote: bool | None,
-        file_digests: bool | None,
+        uses_lists: bool,
         unverified: bool,
     ) -> None:
         self.store, self.folder, self.network = store, folder, network
-        self.file_digests, self.unverified = file_digests, unverified
+        self.uses_lists, self.unverified = uses_lists, unverified
         self.unpack, self.remote = unpack, remote
         self.limits = limits_for(network)
         self.layers: dict[str, PreviewedLayer] = {}
@@ -176,7 +178,7 @@ class _Preview:
                 source,
                 kit,
                 [(item, chooser) for item in wanted],
-                file_digests=takes_lists(kit.reference, self.file_digests),
+                file_digests=self.uses_lists,
                 unverified=self.unverified,
             )
         for item, part in zip(wanted, parts, strict=True):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kitfast.kitfile.match import Unpackable
-from kitfast.modelkit.file import KitFile
+from kitfast.modelkit.file import BUFFER, KitFile
 from kitfast.modelkit.members import Extent
 from kitfast.oci.descriptor import Descriptor
 
@@ -109,3 +109,17 @@ def test_a_closed_file_does_nothing(plain: io.FileIO, name: str) -> None:
         file.close()
         with pytest.raises(ValueError, match="closed"):
             CALLS[name](file)
+
+
+def test_all_of_a_large_file_is_read_in_large_ranges() -> None:
+    size, asked = 3 * BUFFER + 5, []
+
+    def read(offset: int, length: int) -> bytes:
+        asked.append((offset, length))
+        return bytes(length)
+
+    item = Unpackable(Descriptor("layer", "sha256:" + "0" * 64, size), "whole", "none", "model")
+    file = KitFile("a", Extent(item, 0, size), read, False, lambda: None)
+    file.seek(1)
+    assert file.read() == bytes(size - 1)
+    assert asked == [(1 + n * BUFFER, BUFFER) for n in range(3)] + [(1 + 3 * BUFFER, 4)]

@@ -34,7 +34,7 @@ def cat(
     With --unverified, only the file's own bytes are fetched, and kept nowhere.
     """
     from kitfast import aio
-    from kitfast.modelkit.open import BUFFER
+    from kitfast.modelkit.file import BUFFER
 
     file = session.run(
         lambda progress: aio.open(
