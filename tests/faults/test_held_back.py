@@ -107,3 +107,11 @@ async def test_an_upload_waits_for_the_registry_that_takes_it() -> None:
     assert flow.held_back_by == "max-rate" and flow.shares["registry"] > 0
     # It is told in whole milliseconds.
     assert 0.2 < flow.seconds <= time.monotonic() - begun + 0.001
+
+
+@pytest.mark.parametrize(("landing", "width"), [(SlowDisk, 2), (MemoryLanding, 4)])
+async def test_a_slow_disk_gets_fewer_connections(landing: type[MemoryLanding], width: int) -> None:
+    limits = small_parts(connections=4, max_rate=1 << 30)
+    with FaultyRegistry(BLOB) as source:
+        await held_back(source, landing(BLOB.size), limits)
+    assert limits.connections.width == width

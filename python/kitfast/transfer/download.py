@@ -257,6 +257,8 @@ class _Download:
             fetch.failure = fetch.task.exception()
         if fetch.complete:
             self._durations.append(monotonic() - fetch.begun)
+            if fetch.waits_for_disk:
+                self._limits.disk_is_behind()
         return fetch
 
     def _answered(self, fetch: Fetch) -> None:

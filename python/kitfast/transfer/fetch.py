@@ -21,6 +21,8 @@ from kitfast.transfer.rate import Bucket
 # this long is the loop freed from it, and then for the next so many writes.
 SLOW_WRITE_SECONDS = 0.004
 WRITES_ON_A_THREAD = 64
+# Bytes of one write.
+WRITE = 256 * 1024
 
 
 class Placer:
@@ -210,6 +212,12 @@ class Fetch:
             end,
             {"network": self.empty, "disk": self.writing, "max-rate": self.held},
         )
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether its bytes were held up by writes that wait, and not by the network."""
+        buffers = (self.position - self.part.start) / WRITE
+        return self.writing > max(SLOW_WRITE_SECONDS * buffers, 2 * self.empty)
 
     def came(self, count: int, on_bytes: Callable[[int], None]) -> None:
         """Counts bytes that are placed."""

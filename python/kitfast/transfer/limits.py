@@ -169,6 +169,10 @@ class Limits:
         """Uses one connection less after one broke."""
         self._apply(self._pace.failed(monotonic()))
 
+    def disk_is_behind(self) -> None:
+        """Uses one connection less where the disk is the slower side."""
+        self._apply(self._pace.disk_is_behind(monotonic()))
+
     def upload_lost(self) -> None:
         """Moves fewer uploads side by side after a registry lost one."""
         self.uploads.resize(self.uploads.width // 2)

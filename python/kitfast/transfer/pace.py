@@ -23,6 +23,9 @@ GLANCE_SECONDS = 0.05
 # core: up to four of them in hardly twice the time of one.
 TOGETHER = 4
 
+# One to write while another one waits for the network keep a slow disk busy.
+FEWEST_FOR_A_DISK = 2
+
 # A registry that said "too many requests" is not tested again for this long.
 CALM_SECONDS = 15.0
 
@@ -133,6 +136,17 @@ class Pace:
             self.width = self.start = max(self.width - 1, 1)
         self._calm_until = max(self._calm_until, now + CALM_SECONDS / 3)
         self._before = None
+        return self.width
+
+    def disk_is_behind(self, now: float) -> int:
+        """Takes one connection away where writes wait for the disk, and grows no more soon.
+
+        They share its rate, and each more of them only keeps more bytes in the page cache.
+        """
+        if self.width > FEWEST_FOR_A_DISK:
+            self.width = self.start = self.width - 1
+            self._calm_until = max(self._calm_until, now + CALM_SECONDS / 3)
+            self._before, self._few = None, False
         return self.width
 
     def _is_too_narrow(self, rate: float, now: float) -> bool:

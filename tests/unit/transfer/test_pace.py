@@ -198,3 +198,13 @@ def test_a_link_that_slows_down_during_a_try_keeps_its_connections() -> None:
         now = drive(pace, lambda width: 90 * MB, WINDOW_SECONDS / 10, now)
         widths.append(pace.width)
     assert widths[-1] >= 8 and min(widths[widths.index(8) :]) == 8
+
+
+def test_a_slow_disk_takes_connections_away_and_leaves_two() -> None:
+    pace = on_a_slow_link(Pace(8, 32, CORES))
+    assert [pace.disk_is_behind(1.0) for _ in range(8)] == [7, 6, 5, 4, 3, 2, 2, 2]
+    # For a while no more are tried, nor is the link taken for one that is too slow for two.
+    drive(pace, lambda width: 60 * MB, CALM_SECONDS / 3 - 1, 1.0)
+    assert pace.width == 2
+    drive(pace, lambda width: width * 100 * MB, 10, 10.0)
+    assert pace.width > 4
